@@ -1,0 +1,167 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"runa/search"
+)
+
+const (
+	// weights are those of the columns source, title, heading and text.
+	weights = "0, 3, 2, 1"
+	// pairWeight is what a pair of words counts beside single ones.
+	pairWeight = 0.2
+	// minCandidates is how many of the best by words are ranked again by pairs.
+	minCandidates = 100
+)
+
+// candidate is a chunk's number and its score.
+type candidate struct {
+	num   int64
+	score float64
+}
+
+// Search implements search.Index.
+func (x *Index) Search(ctx context.Context, productName string, q search.Query) ([]search.Match, error) {
+	matches := []search.Match{}
+	question := parse(q.Text)
+	if len(q.Sources) == 0 || len(question.words) == 0 || q.Limit < 1 {
+		return matches, ctx.Err()
+	}
+	err := x.view(ctx, func(tx *sql.Tx) error {
+		p, found, err := findProduct(ctx, tx, productName)
+		if err != nil || !found {
+			return err
+		}
+		filter, found, err := sourceFilter(ctx, tx, p, q.Sources)
+		if err != nil || !found {
+			return err
+		}
+		best, err := rank(ctx, tx, p, question, filter, q.Limit)
+		if err != nil {
+			return err
+		}
+		matches, err = load(ctx, tx, p, best)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("search/sqlite: search: %w", err)
+	}
+	slices.SortFunc(matches, func(a, b search.Match) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
+	})
+	return matches[:min(len(matches), q.Limit)], nil
+}
+
+// sourceFilter returns the numbers of the sources to look in, nil when these
+// are all that the product has, and false when there is none.
+func sourceFilter(ctx context.Context, tx *sql.Tx, p product, names []string) ([]int64, bool, error) {
+	have, err := productSources(ctx, tx, p)
+	if err != nil {
+		return nil, false, err
+	}
+	var nums []int64
+	for _, name := range names {
+		if num, ok := have[name]; ok {
+			nums = append(nums, num)
+		}
+	}
+	slices.Sort(nums)
+	nums = slices.Compact(nums)
+	if len(nums) == len(have) {
+		return nil, len(nums) > 0, nil
+	}
+	return nums, len(nums) > 0, nil
+}
+
+// rank returns the best chunks: by single words, then with the pairs added.
+func rank(ctx context.Context, tx *sql.Tx, p product, question terms, filter []int64, limit int) ([]candidate, error) {
+	kept, err := prune(ctx, tx, p, question.words)
+	if err != nil {
+		return nil, err
+	}
+	best, err := candidates(ctx, tx, p, match(kept, filter), limit)
+	if err != nil || len(best) < 2 || len(question.pairs) == 0 {
+		return best, err
+	}
+	return addPairs(ctx, tx, p, best, match(question.pairs, nil))
+}
+
+// candidates returns the best chunks by BM25, at least limit if there are so
+// many. When the last ones tie with the limit-th, it looks further, so that
+// ties can be ordered by chunk id.
+func candidates(ctx context.Context, tx *sql.Tx, p product, expr string, limit int) ([]candidate, error) {
+	for want := max(minCandidates, 2*limit); ; want *= 4 {
+		//nolint:gosec // the table's name is made of a number of ours
+		list, err := queryScores(ctx, tx, fmt.Sprintf(`
+			SELECT rowid, -bm25(%[1]s, %[2]s) AS score FROM %[1]s
+			WHERE %[1]s MATCH ? ORDER BY score DESC LIMIT ?`, p.table(), weights), expr, want)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) < want || list[want-1].score < list[limit-1].score {
+			return list, nil
+		}
+	}
+}
+
+// addPairs adds the score by pairs to the candidates that have any.
+func addPairs(ctx context.Context, tx *sql.Tx, p product, best []candidate, expr string) ([]candidate, error) {
+	nums := make([]any, 0, len(best)+1)
+	at := make(map[int64]int, len(best))
+	nums = append(nums, expr)
+	for i, c := range best {
+		nums = append(nums, c.num)
+		at[c.num] = i
+	}
+	// The + keeps SQLite from running the expression once for each number.
+	//nolint:gosec // the table's name is made of a number of ours
+	found, err := queryScores(ctx, tx, fmt.Sprintf(`
+		SELECT rowid, -bm25(%[1]s, %[2]s) FROM %[1]s
+		WHERE %[1]s MATCH ? AND +rowid IN (?%[3]s)`,
+		p.table(), weights, strings.Repeat(", ?", len(best)-1)), nums...)
+	for _, c := range found {
+		best[at[c.num]].score += pairWeight * c.score
+	}
+	return best, err
+}
+
+func queryScores(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]candidate, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []candidate
+	for rows.Next() {
+		var c candidate
+		if err := rows.Scan(&c.num, &c.score); err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}
+
+// load reads the chunks of the candidates.
+func load(ctx context.Context, tx *sql.Tx, p product, best []candidate) ([]search.Match, error) {
+	matches := make([]search.Match, 0, len(best))
+	for _, c := range best {
+		m := search.Match{Score: c.score}
+		err := tx.QueryRowContext(ctx, `
+			SELECT c.id, s.name, c.document, c.version, c.n, c.url, c.title, c.heading, c.text
+			FROM chunks c JOIN sources s ON s.num = c.source
+			WHERE c.num = ? AND c.product = ?`, c.num, p).
+			Scan(&m.ID, &m.SourceID, &m.DocumentID, &m.Version, &m.N, &m.URL, &m.Title, &m.Heading, &m.Text)
+		if err != nil {
+			return nil, err
+		}
+		matches = append(matches, m)
+	}
+	return matches, nil
+}
