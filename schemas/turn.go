@@ -76,8 +76,6 @@ type TurnInput struct {
 	Session  string `json:"session"`
 	Draft    string `json:"draft"`
 	BodyHash string `json:"bodyHash"`
-	// Resumed is set by continue-as-new: the turn is open, read the rows.
-	Resumed bool `json:"resumed,omitempty"`
 }
 
 // TurnWorkflowID names the workflow of a turn.

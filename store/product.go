@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"runa/schemas"
+)
+
+// CreateProduct makes a product; an id that is taken is schemas.Conflict.
+func (s *Store) CreateProduct(ctx context.Context, id, name string) (schemas.Product, error) {
+	var p schemas.Product
+	err := s.update(ctx, func(t *tx) error {
+		changed, err := t.exec(ctx, `INSERT INTO products (id, name, created_at) VALUES (?, ?, ?)
+			ON CONFLICT (id) DO NOTHING`, id, name, t.now)
+		if err == nil && changed == 0 {
+			return schemas.Errorf(schemas.Conflict, "product %q exists", id)
+		}
+		p = schemas.Product{ID: id, Name: name, CreatedAt: schemas.Time(schemas.FromMillis(t.now))}
+		return err
+	})
+	return p, err
+}
+
+// Products lists the products, oldest first.
+func (s *Store) Products(ctx context.Context, o ListOptions) (List[schemas.Product], error) {
+	after, err := parseCursor(o.Cursor, first)
+	if err != nil {
+		return List[schemas.Product]{}, err
+	}
+	r := s.reader()
+	rows, err := r.query(ctx, `SELECT id, name, created_at FROM products
+		WHERE deleted_at IS NULL AND (created_at > ? OR (created_at = ? AND id > ?))
+		ORDER BY created_at, id LIMIT ?`, after.at, after.at, after.id, o.Limit+1)
+	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Product, error) { return scanProduct(rows) })
+	if err != nil {
+		return List[schemas.Product]{}, err
+	}
+	var total int
+	err = r.row(ctx, `SELECT count(*) FROM products WHERE deleted_at IS NULL`).Scan(&total)
+	return page(items, o.Limit, total, func(p schemas.Product) place { return place{timeMillis(p.CreatedAt), p.ID} }), err
+}
+
+// Product returns a product.
+func (s *Store) Product(ctx context.Context, id string) (schemas.Product, error) {
+	p, err := scanProduct(s.reader().row(ctx, `SELECT id, name, created_at FROM products
+		WHERE id = ? AND deleted_at IS NULL`, id))
+	return p, notFound(err, "product", id)
+}
+
+// RenameProduct changes a product's name.
+func (s *Store) RenameProduct(ctx context.Context, id, name string) error {
+	return s.update(ctx, func(t *tx) error {
+		changed, err := t.exec(ctx, `UPDATE products SET name = ? WHERE id = ? AND deleted_at IS NULL`, name, id)
+		return missing(changed, err, "product", id)
+	})
+}
+
+// DeleteProduct closes a product: its keys are revoked, its sources get their
+// tombstones, its conversations and tools are erased, in one transaction. Its
+// id is never used again. Purging the sources is the sweep's.
+func (s *Store) DeleteProduct(ctx context.Context, id string) error {
+	return s.update(ctx, func(t *tx) error {
+		changed, err := t.exec(ctx, `UPDATE products SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL`, t.now, id)
+		if err := missing(changed, err, "product", id); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			`UPDATE keys SET revoked_at = ? WHERE product = ? AND revoked_at IS NULL`,
+			`UPDATE sources SET touched_at = 0, deleted_at = ? WHERE product = ? AND deleted_at IS NULL`,
+		} {
+			if _, err := t.exec(ctx, statement, t.now, id); err != nil {
+				return err
+			}
+		}
+		for _, table := range []string{"conversations", "messages", "drafts", "turns", "steps", "calls", "tools", "idempotency"} {
+			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE product = ?`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanProduct(row scanner) (schemas.Product, error) {
+	var p schemas.Product
+	var at int64
+	err := row.Scan(&p.ID, &p.Name, &at)
+	p.CreatedAt = schemas.Time(schemas.FromMillis(at))
+	return p, err
+}
+
+// missing is NotFound when a statement that names one row changed none.
+func missing(changed int64, err error, what, id string) error {
+	if err == nil && changed == 0 {
+		err = sql.ErrNoRows
+	}
+	return notFound(err, what, id)
+}

@@ -1,0 +1,192 @@
+// Package store keeps the records: products, keys, conversations, turns and
+// their steps and calls, tools, sources and pages, and the outbox of events.
+// The row here is the truth; a workflow, a signal or an index is how it moves.
+// It is one SQL implementation whose statements run on SQLite and PostgreSQL
+// alike, it starts no workflow and knows no network but the database's.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"runa/schemas"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Sealer encrypts secrets, bound to the product and object they belong to.
+type Sealer interface {
+	Seal(plain []byte, product, object string) ([]byte, error)
+	Open(sealed []byte, product, object string) ([]byte, error)
+}
+
+// Config says where the records are.
+type Config struct {
+	// Path of the SQLite file, made if missing.
+	Path string
+	// Sealer encrypts the secret headers of tools. Required.
+	Sealer Sealer
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log takes warnings; nil discards them.
+	Log *slog.Logger
+}
+
+// Store is an open database. It is safe for concurrent use, by several
+// processes too. Every method on a product's things takes the product first
+// and sees nothing of another's; what is missing and what belongs to another
+// are the same schemas.NotFound.
+type Store struct {
+	write, read *sql.DB
+	dialect     dialect
+	sealer      Sealer
+	clock       func() time.Time
+	log         *slog.Logger
+}
+
+// Open opens the database and brings its schema up to date.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{dialect: sqliteDialect{}, sealer: cfg.Sealer, clock: cfg.Now, log: cfg.Log}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.write, s.read, err = s.dialect.open(cfg); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate store: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(s.dialect.goose(), s.write, files)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }
+
+// now is the clock in the store's precision.
+func (s *Store) now() int64 { return schemas.Millis(s.clock()) }
+
+// tx is a transaction: statements with ? for parameters on any database.
+type tx struct {
+	*sql.Tx
+	dialect dialect
+	now     int64
+}
+
+func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
+	res, err := t.ExecContext(ctx, t.dialect.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.QueryContext(ctx, t.dialect.rebind(query), args...)
+}
+
+func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.QueryRowContext(ctx, t.dialect.rebind(query), args...)
+}
+
+// reader reads outside a transaction.
+type reader struct {
+	db      *sql.DB
+	dialect dialect
+}
+
+func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return r.db.QueryContext(ctx, r.dialect.rebind(query), args...)
+}
+
+func (r reader) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return r.db.QueryRowContext(ctx, r.dialect.rebind(query), args...)
+}
+
+func (s *Store) reader() reader { return reader{s.read, s.dialect} }
+
+// update runs do in a transaction that writes, and runs it again whole when
+// the database asks for that (busy, serialization failure).
+func (s *Store) update(ctx context.Context, do func(*tx) error) error {
+	for {
+		err := s.once(ctx, do)
+		if err == nil || !s.dialect.again(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// view runs do in a transaction that reads one moment.
+func (s *Store) view(ctx context.Context, do func(*tx) error) error {
+	sqlTx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sqlTx.Rollback() }() // nothing was written
+	return do(&tx{sqlTx, s.dialect, s.now()})
+}
+
+func (s *Store) once(ctx context.Context, do func(*tx) error) error {
+	sqlTx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sqlTx.Rollback() }() // after Commit it is a no-op
+	if err := do(&tx{sqlTx, s.dialect, s.now()}); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// collect scans every row of a query by scan.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
+	items := []T{}
+	for rows.Next() {
+		item, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, rows.Err()
+}
+
+// notFound turns "no row" into the caller's error.
+func notFound(err error, what, id string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return schemas.Errorf(schemas.NotFound, "no %s %q", what, id)
+	}
+	return err
+}

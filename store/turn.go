@@ -1,0 +1,417 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"runa/schemas"
+)
+
+// PutDraft keeps a message until its turn is opened. A draft is no promise:
+// nothing lists it and nothing answers from it.
+func (s *Store) PutDraft(ctx context.Context, product, message string) (id string, err error) {
+	id = schemas.NewID("draft_")
+	err = s.update(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO drafts (id, product, message, created_at) VALUES (?, ?, ?, ?)`,
+			id, product, message, t.now)
+		return err
+	})
+	return id, err
+}
+
+// DropDrafts forgets drafts from before the time: their turns were never
+// started, or were refused.
+func (s *Store) DropDrafts(ctx context.Context, before time.Time) error {
+	return s.update(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM drafts WHERE created_at < ?`, schemas.Millis(before))
+		return err
+	})
+}
+
+// Opened is where a turn stands after OpenTurn.
+type Opened struct {
+	Status schemas.TurnStatus
+	// NextStep is the first step without an outcome.
+	NextStep int
+	// Refusal is why the turn was not taken; then nothing was written but the
+	// refusal itself, on the draft.
+	Refusal *schemas.Error
+}
+
+// OpenTurn accepts a draft as a turn: the conversation, the user's message and
+// the turn's row appear together. The turn runs if the session is free, else
+// it is queued; the ninth that would wait is refused. Run again, it answers
+// from the rows.
+func (s *Store) OpenTurn(ctx context.Context, in schemas.TurnInput) (Opened, error) {
+	var o Opened
+	err := s.update(ctx, func(t *tx) error {
+		var err error
+		if o, err = t.reopened(ctx, in); err != nil || o.Status != "" {
+			return err
+		}
+		draft, err := t.takeDraft(ctx, in)
+		if err != nil {
+			return err
+		}
+		if o.Refusal = draft.refusal; o.Refusal == nil {
+			o, err = t.openTurn(ctx, in, draft.message)
+		}
+		return err
+	})
+	return o, err
+}
+
+// reopened is the answer when the turn's row exists; else its Status is "".
+func (t *tx) reopened(ctx context.Context, in schemas.TurnInput) (Opened, error) {
+	var o Opened
+	err := t.row(ctx, `SELECT status, (SELECT COALESCE(MAX(n), 0) + 1 FROM steps
+			WHERE product = turns.product AND turn = turns.id AND outcome IS NOT NULL)
+		FROM turns WHERE product = ? AND id = ?`, in.Product, in.Turn).Scan(&o.Status, &o.NextStep)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Opened{NextStep: 1}, nil
+	}
+	return o, err
+}
+
+type draft struct {
+	message string
+	refusal *schemas.Error
+}
+
+func (t *tx) takeDraft(ctx context.Context, in schemas.TurnInput) (draft, error) {
+	var d draft
+	var refusal sql.NullString
+	err := t.row(ctx, `SELECT d.message, d.refusal FROM drafts d JOIN products p ON p.id = d.product AND p.deleted_at IS NULL
+		WHERE d.id = ? AND d.product = ?`, in.Draft, in.Product).Scan(&d.message, &refusal)
+	if errors.Is(err, sql.ErrNoRows) {
+		d.refusal = schemas.Errorf(schemas.Gone, "the message of turn %q is gone", in.Turn)
+		return d, nil
+	}
+	if err == nil && refusal.Valid {
+		err = json.Unmarshal([]byte(refusal.String), &d.refusal)
+	}
+	return d, err
+}
+
+func (t *tx) openTurn(ctx context.Context, in schemas.TurnInput, message string) (Opened, error) {
+	c, err := t.lockConversation(ctx, in.Product, in.Session)
+	if err != nil {
+		return Opened{}, err
+	}
+	var waiting int
+	err = t.row(ctx, `SELECT count(*) FROM turns WHERE product = ? AND conversation = ? AND status = ?`,
+		in.Product, in.Session, string(schemas.TurnQueued)).Scan(&waiting)
+	if err != nil {
+		return Opened{}, err
+	}
+	if waiting >= schemas.MaxQueuedTurns {
+		return t.refuse(ctx, in, &schemas.Error{
+			Code:    schemas.ConversationBusy,
+			Message: "eight messages of this session are waiting already; try again when one was answered",
+		})
+	}
+	o := Opened{Status: schemas.TurnQueued, NextStep: 1}
+	if c.holder == "" {
+		o.Status, c.holder = schemas.TurnRunning, in.Turn
+	}
+	return o, t.insertTurn(ctx, in, c, o.Status, message)
+}
+
+// refuse leaves the reason on the draft, where the caller looks for it.
+func (t *tx) refuse(ctx context.Context, in schemas.TurnInput, reason *schemas.Error) (Opened, error) {
+	text, err := json.Marshal(reason)
+	if err != nil {
+		return Opened{}, err
+	}
+	_, err = t.exec(ctx, `UPDATE drafts SET refusal = ? WHERE id = ? AND product = ?`, string(text), in.Draft, in.Product)
+	return Opened{Refusal: reason}, err
+}
+
+func (t *tx) insertTurn(ctx context.Context, in schemas.TurnInput, c conversation, status schemas.TurnStatus, message string) error {
+	var started any
+	if status == schemas.TurnRunning {
+		started = t.now
+	}
+	_, err := t.exec(ctx, `INSERT INTO turns (product, id, conversation, seq, status, body_hash, reply, citations,
+			answered, degraded, created_at, started_at, touched_at, version)
+		VALUES (?, ?, ?, ?, ?, ?, '', '[]', 0, 0, ?, ?, ?, 1)`,
+		in.Product, in.Turn, in.Session, c.nextSq, string(status), in.BodyHash, t.now, started, t.now)
+	if err != nil {
+		return err
+	}
+	c.nextSq++
+	if err := t.addMessage(ctx, in.Product, &c, schemas.NewID("user_"), in.Turn, schemas.RoleUser, message); err != nil {
+		return err
+	}
+	if err := t.saveConversation(ctx, in.Product, c); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `DELETE FROM drafts WHERE id = ? AND product = ?`, in.Draft, in.Product)
+	return err
+}
+
+// ClaimPlace makes a queued turn the running one if its place has come, and
+// says where it stands. The place goes to the lowest sequence that waits.
+func (s *Store) ClaimPlace(ctx context.Context, product, turn string) (schemas.TurnStatus, error) {
+	var status schemas.TurnStatus
+	err := s.update(ctx, func(t *tx) error {
+		session, err := t.sessionOf(ctx, product, turn)
+		if err != nil {
+			return err
+		}
+		c, err := t.lockConversation(ctx, product, session)
+		if err != nil {
+			return err
+		}
+		if c.holder == "" {
+			if err := t.passPlace(ctx, product, &c); err != nil {
+				return err
+			}
+		}
+		return t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&status)
+	})
+	return status, err
+}
+
+func (t *tx) sessionOf(ctx context.Context, product, turn string) (session string, err error) {
+	err = t.row(ctx, `SELECT conversation FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&session)
+	return session, notFound(err, "turn", turn)
+}
+
+// passPlace gives the place to the next turn that is ready, if there is one.
+func (t *tx) passPlace(ctx context.Context, product string, c *conversation) error {
+	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND conversation = ? AND status = ? ORDER BY seq LIMIT 1`,
+		product, c.id, string(schemas.TurnQueued)).Scan(&c.holder)
+	if errors.Is(err, sql.ErrNoRows) {
+		c.holder = ""
+	} else if err != nil {
+		return err
+	}
+	if c.holder != "" {
+		_, err = t.exec(ctx, `UPDATE turns SET status = ?, started_at = ?, touched_at = ?, version = version + 1
+			WHERE product = ? AND id = ?`, string(schemas.TurnRunning), t.now, t.now, product, c.holder)
+		if err != nil {
+			return err
+		}
+	}
+	return t.saveConversation(ctx, product, *c)
+}
+
+// Closing is how a turn ends.
+type Closing struct {
+	Status schemas.TurnStatus
+	// Error says why a turn failed.
+	Error *schemas.Error
+	// Intent names what the turn was about, from the user's message and the
+	// tools that were called.
+	Intent func(message string, tools []string) string
+}
+
+// CloseTurn ends a turn: its reply, the assistant's message, the counters, the
+// events and the session's next holder are one transaction. It returns the
+// turn that holds the place now, "" for none, also when run again on a turn
+// that has ended, which it leaves as it is. Calls without an outcome are
+// canceled, or unknown when they were sent.
+func (s *Store) CloseTurn(ctx context.Context, product, turn string, closing Closing) (next string, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		session, err := t.sessionOf(ctx, product, turn)
+		if err != nil {
+			return err
+		}
+		c, err := t.lockConversation(ctx, product, session)
+		if err != nil {
+			return err
+		}
+		var status schemas.TurnStatus
+		if err := t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&status); err != nil {
+			return err
+		}
+		if !status.Final() {
+			if err := t.closeTurn(ctx, product, turn, &c, closing); err != nil {
+				return err
+			}
+		}
+		next = c.holder
+		return nil
+	})
+	return next, err
+}
+
+func (t *tx) closeTurn(ctx context.Context, product, turn string, c *conversation, closing Closing) error {
+	if err := t.abandonCalls(ctx, product, turn); err != nil {
+		return err
+	}
+	full, err := t.readTurn(ctx, product, turn)
+	if err != nil {
+		return err
+	}
+	final := full.lastOutcome()
+	answered := closing.Status == schemas.TurnCompleted && (len(final.Citations) > 0 || full.anyCallSucceeded())
+	if err := t.endTurn(ctx, product, turn, closing, final, answered); err != nil {
+		return err
+	}
+	if closing.Status != schemas.TurnFailed && final.Text != "" {
+		if err := t.addMessage(ctx, product, c, turn, turn, schemas.RoleAssistant, final.Text); err != nil {
+			return err
+		}
+	}
+	if err := t.emitTurn(ctx, product, full, closing, answered); err != nil {
+		return err
+	}
+	if c.holder == turn || c.holder == "" {
+		return t.passPlace(ctx, product, c)
+	}
+	return t.saveConversation(ctx, product, *c)
+}
+
+func (t *tx) endTurn(ctx context.Context, product, turn string, closing Closing, final StepOutcome, answered bool) error {
+	citations, err := json.Marshal(orEmpty(final.Citations))
+	if err != nil {
+		return err
+	}
+	var failure any
+	if closing.Error != nil {
+		text, err := json.Marshal(closing.Error)
+		if err != nil {
+			return err
+		}
+		failure = string(text)
+	}
+	_, err = t.exec(ctx, `UPDATE turns SET status = ?, reply = ?, citations = ?, answered = ?, error = ?,
+			ended_at = ?, touched_at = ?, version = version + 1
+		WHERE product = ? AND id = ?`,
+		string(closing.Status), final.Text, string(citations), bit(answered), failure, t.now, t.now, product, turn)
+	return err
+}
+
+func (t *tx) emitTurn(ctx context.Context, product string, full TurnRecord, closing Closing, answered bool) error {
+	usage := full.Usage()
+	intent := ""
+	if closing.Intent != nil {
+		intent = closing.Intent(full.Message, full.toolNames())
+	}
+	return t.emit(ctx, schemas.Event{
+		Product: product, Kind: schemas.EventTurn, Conversation: full.Session, Turn: full.ID,
+		Outcome: string(closing.Status), Answered: answered, Degraded: full.Degraded, Intent: intent,
+		Model: full.lastOutcome().Model, DurationMs: t.now - schemas.Millis(full.CreatedAt),
+		ModelCalls: int64(usage.ModelCalls), InputTokens: int64(usage.InputTokens), OutputTokens: int64(usage.OutputTokens),
+	})
+}
+
+// TurnRef names a turn that a caller waits for.
+type TurnRef struct {
+	Product, Turn string
+	// Draft is set while the caller does not know whether the turn was taken.
+	Draft string
+}
+
+// TurnState is what a waiting caller needs to know.
+type TurnState struct {
+	Status  schemas.TurnStatus // "" while the row is not there
+	Version int64
+	Refusal *schemas.Error
+}
+
+// TurnStates reads where turns stand, in the order of the refs: one query for
+// all the callers of a process.
+func (s *Store) TurnStates(ctx context.Context, refs []TurnRef) ([]TurnState, error) {
+	states := make([]TurnState, len(refs))
+	rows, err := s.queryPairs(ctx, `SELECT product, id, status, version FROM turns WHERE `, "(product = ? AND id = ?)", refs,
+		func(r TurnRef) []any { return []any{r.Product, r.Turn} })
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var product, id string
+		var state TurnState
+		err := rows.Scan(&product, &id, &state.Status, &state.Version)
+		for i, ref := range refs {
+			if ref.Product == product && ref.Turn == id {
+				states[i] = state
+			}
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return states, s.readRefusals(ctx, refs, states)
+}
+
+func (s *Store) readRefusals(ctx context.Context, refs []TurnRef, states []TurnState) error {
+	var open []TurnRef
+	for i, ref := range refs {
+		if states[i].Status == "" && ref.Draft != "" {
+			open = append(open, ref)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	rows, err := s.queryPairs(ctx, `SELECT product, id, refusal FROM drafts WHERE refusal IS NOT NULL AND (`, "(product = ? AND id = ?)", open,
+		func(r TurnRef) []any { return []any{r.Product, r.Draft} }, ")")
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var product, id, text string
+		if err := rows.Scan(&product, &id, &text); err != nil {
+			return struct{}{}, err
+		}
+		var refusal schemas.Error
+		err := json.Unmarshal([]byte(text), &refusal)
+		for i, ref := range refs {
+			if ref.Product == product && ref.Draft == id {
+				states[i].Refusal = &refusal
+			}
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (s *Store) queryPairs(ctx context.Context, head, pair string, refs []TurnRef, args func(TurnRef) []any, tail ...string) (*sql.Rows, error) {
+	var all []any
+	for _, ref := range refs {
+		all = append(all, args(ref)...)
+	}
+	where := strings.TrimSuffix(strings.Repeat(pair+" OR ", len(refs)), " OR ")
+	return s.reader().query(ctx, head+where+strings.Join(tail, ""), all...)
+}
+
+// StaleTurn is a turn that nothing has moved for a while.
+type StaleTurn struct{ Product, Turn string }
+
+// StaleTurns lists turns that have not ended and that nothing touched since
+// the time, the longest first.
+func (s *Store) StaleTurns(ctx context.Context, since time.Time, limit int) ([]StaleTurn, error) {
+	rows, err := s.reader().query(ctx, `SELECT product, id FROM turns
+		WHERE status IN ('queued', 'running', 'waiting') AND touched_at < ? ORDER BY touched_at LIMIT ?`,
+		schemas.Millis(since), limit)
+	return collect(rows, err, func(rows *sql.Rows) (t StaleTurn, err error) {
+		return t, rows.Scan(&t.Product, &t.Turn)
+	})
+}
+
+// TouchTurn says that somebody looked after a turn.
+func (s *Store) TouchTurn(ctx context.Context, product, turn string) error {
+	return s.update(ctx, func(t *tx) error { return t.touch(ctx, product, turn) })
+}
+
+func (t *tx) touch(ctx context.Context, product, turn string) error {
+	_, err := t.exec(ctx, `UPDATE turns SET touched_at = ?, version = version + 1 WHERE product = ? AND id = ?`, t.now, product, turn)
+	return err
+}
+
+func orEmpty[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
+// bit is a truth value as both databases keep it.
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
