@@ -378,16 +378,19 @@ func (s *Store) queryPairs(ctx context.Context, head, pair string, refs []TurnRe
 }
 
 // StaleTurn is a turn that nothing has moved for a while.
-type StaleTurn struct{ Product, Turn string }
+type StaleTurn struct {
+	Product, Turn string
+	Status        schemas.TurnStatus
+}
 
 // StaleTurns lists turns that have not ended and that nothing touched since
 // the time, the longest first.
 func (s *Store) StaleTurns(ctx context.Context, since time.Time, limit int) ([]StaleTurn, error) {
-	rows, err := s.reader().query(ctx, `SELECT product, id FROM turns
+	rows, err := s.reader().query(ctx, `SELECT product, id, status FROM turns
 		WHERE status IN ('queued', 'running', 'waiting') AND touched_at < ? ORDER BY touched_at LIMIT ?`,
 		schemas.Millis(since), limit)
 	return collect(rows, err, func(rows *sql.Rows) (t StaleTurn, err error) {
-		return t, rows.Scan(&t.Product, &t.Turn)
+		return t, rows.Scan(&t.Product, &t.Turn, &t.Status)
 	})
 }
 
