@@ -30,6 +30,7 @@ func TestWellFormedKeyRefusesLookAlikes(t *testing.T) {
 		"", "runa_live_", key[1:], key[:len(key)-1], key + "0", strings.ToUpper(key), " " + key,
 		strings.Replace(key, schemas.LiveKeyPrefix, schemas.OperatorKeyPrefix, 1),
 		schemas.LiveKeyPrefix + strings.Repeat("0", 36),
+		"000000", // the checksum of nothing
 	} {
 		require.False(t, schemas.WellFormedKey(bad), bad)
 	}
