@@ -3,7 +3,6 @@ package crawl
 import (
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/markusmobius/go-trafilatura"
@@ -63,20 +62,14 @@ func extracted(doc *html.Node, base *url.URL) *html.Node {
 		return nil
 	}
 	result, err := trafilatura.ExtractDocument(doc, trafilatura.Options{
-		OriginalURL:    base,
-		EnableFallback: true,
-		Focus:          trafilatura.FavorRecall,
-		HtmlDateMode:   trafilatura.Disabled,
+		OriginalURL:     base,
+		EnableFallback:  true,
+		Focus:           trafilatura.FavorRecall,
+		ExcludeComments: true,
+		HtmlDateMode:    trafilatura.Disabled,
 	})
 	if err != nil || result.ContentNode == nil {
 		return nil
-	}
-	if result.CommentsNode != nil {
-		// The answers of a forum are comments to an extractor of articles.
-		for _, n := range slices.Collect(result.CommentsNode.ChildNodes()) {
-			result.CommentsNode.RemoveChild(n)
-			result.ContentNode.AppendChild(n)
-		}
 	}
 	return result.ContentNode
 }
@@ -94,6 +87,11 @@ func clean(doc *html.Node) {
 		}
 		return hidden(n) || isFurniture(n)
 	})
+	for n := range doc.Descendants() {
+		if n.DataAtom == atom.Noscript {
+			n.Data, n.DataAtom = "div", atom.Div // no later step may take it for hidden
+		}
+	}
 }
 
 func hidden(n *html.Node) bool {
