@@ -1,0 +1,97 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"runa/analytics"
+	"runa/schemas"
+	"runa/store"
+)
+
+const (
+	// sweepAfter is how long a thing must have been left alone to be looked at.
+	sweepAfter = time.Minute
+	sweepLimit = 500
+	// draftAge outlasts any wait for a worker.
+	draftAge = 7 * 24 * time.Hour
+)
+
+// Sweep finds what a lost signal or a lost workflow left behind, and sets it
+// going again or ends it. It asks for each workflow by its id. Run again, it
+// finds less.
+func (a *Activities) Sweep(ctx context.Context) error {
+	defer heartbeat(ctx)()
+	since := time.Now().Add(-sweepAfter)
+	if err := a.sweepTurns(ctx, since); err != nil {
+		return err
+	}
+	if err := a.sweepSources(ctx, since); err != nil {
+		return err
+	}
+	if err := a.config.Store.DropDrafts(ctx, time.Now().Add(-draftAge)); err != nil {
+		return err
+	}
+	return a.config.Engine.StartExport(ctx)
+}
+
+func (a *Activities) sweepTurns(ctx context.Context, since time.Time) error {
+	turns, err := a.config.Store.StaleTurns(ctx, since, sweepLimit)
+	if err != nil {
+		return err
+	}
+	for _, t := range turns {
+		if err := a.sweepTurn(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepTurn ends a turn whose workflow is gone, and wakes a queued one.
+func (a *Activities) sweepTurn(ctx context.Context, t store.StaleTurn) error {
+	open, err := a.config.Engine.TurnOpen(ctx, t.Product, t.Turn)
+	if err != nil {
+		return err
+	}
+	if open {
+		if t.Status == schemas.TurnQueued {
+			if err := a.config.Engine.OfferPlace(ctx, t.Product, t.Turn); err != nil {
+				return err
+			}
+		}
+		return a.config.Store.TouchTurn(ctx, t.Product, t.Turn)
+	}
+	a.config.Log.Warn("turn has lost its workflow", "turn", t.Turn)
+	next, err := a.config.Store.CloseTurn(ctx, t.Product, t.Turn, store.Closing{
+		Status: schemas.TurnFailed, Intent: analytics.Intent,
+		Error: schemas.Errorf(schemas.Interrupted, "the turn was interrupted and could not be taken up again"),
+	})
+	if err != nil || next == "" {
+		return err
+	}
+	a.config.Changed(t.Turn)
+	return a.config.Engine.OfferPlace(ctx, t.Product, next)
+}
+
+// sweepSources starts the crawls and purges that no workflow looks after.
+func (a *Activities) sweepSources(ctx context.Context, since time.Time) error {
+	sources, err := a.config.Store.StaleSources(ctx, since, sweepLimit)
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		if s.Deleted {
+			err = a.config.Engine.StartPurge(ctx, s.Product, s.Source)
+		} else {
+			err = a.config.Engine.StartCrawl(ctx, s.Product, s.Source, s.Run)
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.config.Store.TouchSource(ctx, s.Product, s.Source); err != nil {
+			return err
+		}
+	}
+	return nil
+}

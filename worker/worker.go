@@ -1,0 +1,84 @@
+// Package worker runs workflows and activities on their task queues. It holds
+// no logic of its own.
+package worker
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"runa/activities"
+	"runa/workflows"
+)
+
+// Config sizes a worker. A zero field is its default.
+type Config struct {
+	// TurnSlots is how many model and tool calls run at a time. Default 200:
+	// they wait for others most of the time.
+	TurnSlots int
+	// CrawlSlots is how many batches of crawls run at a time. Default 4:
+	// extracting text is work for the processor.
+	CrawlSlots int
+}
+
+// stopTimeout is how long a shutdown lets activities finish before it tells
+// them to stop; a process has 30 s in all.
+const stopTimeout = 20 * time.Second
+
+// Worker polls the task queues.
+type Worker struct{ turns, crawls worker.Worker }
+
+// Start begins to poll. Stop must be called to end it.
+func Start(c client.Client, acts *activities.Activities, cfg Config) (*Worker, error) {
+	w := &Worker{
+		turns: worker.New(c, workflows.TurnQueue, worker.Options{
+			MaxConcurrentActivityExecutionSize: orDefault(cfg.TurnSlots, 200),
+			WorkerStopTimeout:                  stopTimeout,
+		}),
+		crawls: worker.New(c, workflows.CrawlQueue, worker.Options{
+			MaxConcurrentActivityExecutionSize: orDefault(cfg.CrawlSlots, 4),
+			WorkerStopTimeout:                  stopTimeout,
+		}),
+	}
+	Register(w.turns, acts)
+	Register(w.crawls, acts)
+	if err := w.turns.Start(); err != nil {
+		return nil, fmt.Errorf("start worker: %w", err)
+	}
+	if err := w.crawls.Start(); err != nil {
+		w.turns.Stop()
+		return nil, fmt.Errorf("start worker: %w", err)
+	}
+	return w, nil
+}
+
+// Register names what a worker can do.
+func Register(r worker.Registry, acts *activities.Activities) {
+	r.RegisterWorkflow(workflows.Turn)
+	r.RegisterWorkflow(workflows.Crawl)
+	r.RegisterWorkflow(workflows.Purge)
+	r.RegisterWorkflow(workflows.Export)
+	r.RegisterWorkflow(workflows.Sweep)
+	r.RegisterActivity(acts)
+}
+
+// Stop ends the polling, lets running activities finish for a while, and tells
+// the rest to stop: they are tried again elsewhere.
+func (w *Worker) Stop() {
+	done := make(chan struct{})
+	go func() {
+		w.crawls.Stop()
+		close(done)
+	}()
+	w.turns.Stop()
+	<-done
+}
+
+func orDefault(n, fallback int) int {
+	if n == 0 {
+		return fallback
+	}
+	return n
+}

@@ -1,0 +1,164 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"runa/activities"
+	"runa/schemas"
+)
+
+// Client starts workflows and talks to those that run, by ids that are a
+// function of what they are about. It is safe for concurrent use.
+type Client struct {
+	Temporal client.Client
+}
+
+var _ activities.Engine = (*Client)(nil)
+
+// bodyHashMemo is the memo field by which two starts under one
+// Idempotency-Key are compared.
+const bodyHashMemo = "bodyHash"
+
+// StartTurn starts the workflow of a turn. started is false when it exists
+// already with the same body; another body is schemas.IdempotencyMismatch. An
+// engine that cannot be reached is schemas.Unavailable: the turn may have been
+// started, and the same call again finds out.
+func (c *Client) StartTurn(ctx context.Context, in schemas.TurnInput) (started bool, err error) {
+	options := client.StartWorkflowOptions{
+		ID:                       schemas.TurnWorkflowID(in.Product, in.Turn),
+		TaskQueue:                TurnQueue,
+		WorkflowTaskTimeout:      TaskTimeout,
+		EnableEagerStart:         true,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		// The SDK's default answers with the run that exists, silently.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		Memo:                                     map[string]any{bodyHashMemo: in.BodyHash},
+	}
+	_, err = c.Temporal.ExecuteWorkflow(ctx, options, Turn, in)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return false, c.sameBody(ctx, options.ID, in.BodyHash)
+	}
+	return err == nil, unavailable(err)
+}
+
+func (c *Client) sameBody(ctx context.Context, id, hash string) error {
+	d, err := c.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return unavailable(err)
+	}
+	var known string
+	memo := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[bodyHashMemo]
+	if err := converter.GetDefaultDataConverter().FromPayload(memo, &known); err != nil {
+		return fmt.Errorf("memo of %s: %w", id, err)
+	}
+	if known != hash {
+		return schemas.Errorf(schemas.IdempotencyMismatch, "this Idempotency-Key was used with another body")
+	}
+	return nil
+}
+
+// unavailable turns the engine's failures into the caller's error.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(&schemas.Error{
+		Code: schemas.Unavailable, Message: "the durable engine cannot be reached", RetryAfter: 2 * time.Second,
+	}, err)
+}
+
+// TurnOpen implements activities.Engine.
+func (c *Client) TurnOpen(ctx context.Context, product, turn string) (bool, error) {
+	return c.open(ctx, schemas.TurnWorkflowID(product, turn))
+}
+
+func (c *Client) open(ctx context.Context, id string) (bool, error) {
+	d, err := c.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	if isNotFound(err) {
+		return false, nil
+	}
+	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
+}
+
+// OfferPlace implements activities.Engine.
+func (c *Client) OfferPlace(ctx context.Context, product, turn string) error {
+	err := c.Temporal.SignalWorkflow(ctx, schemas.TurnWorkflowID(product, turn), "", placeSignal, nil)
+	if isNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// StartCrawl implements activities.Engine.
+func (c *Client) StartCrawl(ctx context.Context, product, source string, run int64) error {
+	in := schemas.CrawlInput{Product: product, Source: source, Run: run}
+	return c.start(ctx, schemas.CrawlWorkflowID(product, source), CrawlQueue, Crawl, in)
+}
+
+// StartPurge implements activities.Engine.
+func (c *Client) StartPurge(ctx context.Context, product, source string) error {
+	in := schemas.PurgeInput{Product: product, Source: source}
+	return c.start(ctx, schemas.PurgeWorkflowID(product, source), CrawlQueue, Purge, in)
+}
+
+// StartExport implements activities.Engine.
+func (c *Client) StartExport(ctx context.Context) error {
+	return c.start(ctx, ExportWorkflowID, TurnQueue, Export)
+}
+
+// start starts a workflow unless one of its id runs.
+func (c *Client) start(ctx context.Context, id, queue string, workflow any, args ...any) error {
+	_, err := c.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: queue, WorkflowTaskTimeout: TaskTimeout,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, workflow, args...)
+	return unavailable(err)
+}
+
+// StopCrawl implements activities.Engine.
+func (c *Client) StopCrawl(ctx context.Context, product, source string) (ended bool, err error) {
+	id := schemas.CrawlWorkflowID(product, source)
+	if err := c.Temporal.CancelWorkflow(ctx, id, ""); err != nil && !isNotFound(err) {
+		return false, err
+	}
+	open, err := c.open(ctx, id)
+	return !open && err == nil, err
+}
+
+// sweepEvery is how often the sweep looks.
+const sweepEvery = 30 * time.Second
+
+// sweepSchedule names the schedule of the sweep.
+const sweepSchedule = "sweep"
+
+// StartHousekeeping makes the schedule of the sweep and starts the export,
+// each unless it is there.
+func (c *Client) StartHousekeeping(ctx context.Context) error {
+	_, err := c.Temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:      sweepSchedule,
+		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: sweepEvery}}},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		Action: &client.ScheduleWorkflowAction{
+			ID: sweepSchedule, Workflow: Sweep, TaskQueue: TurnQueue, WorkflowTaskTimeout: TaskTimeout,
+		},
+	})
+	if err != nil && !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return fmt.Errorf("schedule the sweep: %w", err)
+	}
+	return c.StartExport(ctx)
+}
+
+func isNotFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
+}
