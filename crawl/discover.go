@@ -1,7 +1,9 @@
 package crawl
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -19,11 +21,14 @@ func (f *Fetcher) FetchRobots(ctx context.Context, site string) (status int, bod
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.SitemapTimeout)
 	defer cancel()
-	// One byte more than is read tells ParseRobots that there was more.
-	limits := outbound.Limits{Wire: maxRobotsBytes + 1, Decoded: maxRobotsBytes + 1, MinRate: f.cfg.Page.MinRate}
+	// ReadBody stops at a whole piece of its buffer before a limit; with this
+	// much above it, what is returned is more than is read of it.
+	const enough = maxRobotsBytes + 64<<10
+	limits := outbound.Limits{Wire: enough, Decoded: enough, MinRate: f.cfg.Page.MinRate}
 	status, body, err = f.file(ctx, target, limits)
-	if len(body) > maxRobotsBytes {
-		return status, body, nil
+	if errors.Is(err, outbound.ErrTooLarge) {
+		// The last line may be cut to a rule that nobody wrote.
+		return status, body[:bytes.LastIndexAny(body, "\r\n")+1], nil
 	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("fetch robots.txt: %w", err)

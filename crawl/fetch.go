@@ -20,8 +20,9 @@ var errRedirects = errors.New("too many redirects")
 // Config is what a Fetcher may differ in. Client is required; any other field
 // of 0 is its default.
 type Config struct {
-	// Client makes the requests and decides which addresses may be dialled.
-	// Its CheckRedirect is not used: each hop is checked here.
+	// Client's transport makes the requests and decides which addresses may be
+	// dialled. Nothing else of it is used: redirects are followed here, where
+	// each hop is held against scope and robots.txt.
 	Client *http.Client
 	// UserAgent is sent with each request. Default "Runa/1.0".
 	UserAgent string
@@ -61,8 +62,8 @@ func (c Config) withDefaults() Config {
 // between calls and is safe for concurrent use; pauses between requests are
 // the caller's.
 type Fetcher struct {
-	cfg    Config
-	client *http.Client
+	cfg       Config
+	transport http.RoundTripper
 }
 
 // New makes a Fetcher.
@@ -70,9 +71,11 @@ func New(cfg Config) (*Fetcher, error) {
 	if cfg.Client == nil {
 		return nil, errors.New("crawl: Config.Client is missing")
 	}
-	client := *cfg.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Fetcher{cfg: cfg.withDefaults(), client: &client}, nil
+	f := &Fetcher{cfg: cfg.withDefaults(), transport: cfg.Client.Transport}
+	if f.transport == nil {
+		f.transport = http.DefaultTransport
+	}
+	return f, nil
 }
 
 // Validators are what a server gave with a page to tell later whether it has
@@ -200,7 +203,7 @@ func (f *Fetcher) get(ctx context.Context, target string, header http.Header) (*
 	// Set by hand so that Go's transport leaves bodies as they were sent and
 	// the limits see the bytes on the wire.
 	req.Header.Set("Accept-Encoding", outbound.AcceptEncoding)
-	return f.client.Do(req)
+	return f.transport.RoundTrip(req)
 }
 
 // location is where an answer redirects to. A target that is no URL ends the
