@@ -30,6 +30,15 @@ func TestCranfield(t *testing.T) {
 	}
 	x := setup(t)
 	require.NoError(t, x.Put(t.Context(), "cranfield", cranfieldChunks(t, folder)))
+	whole := measureCranfield(t, x, folder)
+	require.GreaterOrEqual(t, whole, 0.39)
+	x.PruneFrom(1)
+	require.InDelta(t, whole, measureCranfield(t, x, folder), 0.005, "what pruning may cost")
+}
+
+// measureCranfield returns the mean nDCG@10.
+func measureCranfield(t *testing.T, x search.Index, folder string) float64 {
+	t.Helper()
 	judged := cranfieldJudgements(t, folder)
 	var sum, recall float64
 	var n int
@@ -46,7 +55,7 @@ func TestCranfield(t *testing.T) {
 		n++
 	}
 	t.Logf("Cranfield: %d questions, nDCG@10 %.4f, recall@50 %.4f", n, sum/float64(n), recall/float64(n))
-	require.GreaterOrEqual(t, sum/float64(n), 0.39)
+	return sum / float64(n)
 }
 
 // ndcg10 is the normalised gain of the first ten, and how many relevant

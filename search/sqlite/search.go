@@ -6,19 +6,15 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 
 	"runa/search"
 )
 
-const (
-	// weights are those of the columns source, title, heading and text.
-	weights = "0, 3, 2, 1"
-	// pairWeight is what a pair of words counts beside single ones.
-	pairWeight = 0.2
-	// minCandidates is how many of the best by words are ranked again by pairs.
-	minCandidates = 100
-)
+// weights are those of the columns source, title, heading and text.
+const weights = "0, 3, 2, 1"
+
+// minCandidates is how many of the best by words are ranked again by pairs.
+const minCandidates = 100
 
 // candidate is a chunk's number and its score.
 type candidate struct {
@@ -42,11 +38,7 @@ func (x *Index) Search(ctx context.Context, productName string, q search.Query) 
 		if err != nil || !found {
 			return err
 		}
-		best, err := rank(ctx, tx, p, question, filter, q.Limit)
-		if err != nil {
-			return err
-		}
-		matches, err = load(ctx, tx, p, best)
+		matches, err = x.rank(ctx, tx, p, question, filter, q.Limit)
 		return err
 	})
 	if err != nil {
@@ -79,17 +71,22 @@ func sourceFilter(ctx context.Context, tx *sql.Tx, p product, names []string) ([
 	return nums, len(nums) > 0, nil
 }
 
-// rank returns the best chunks: by single words, then with the pairs added.
-func rank(ctx context.Context, tx *sql.Tx, p product, question terms, filter []int64, limit int) ([]candidate, error) {
-	kept, err := prune(ctx, tx, p, question.words)
+// rank returns the best chunks: by single words, then rescored.
+func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question terms, filter []int64, limit int) ([]search.Match, error) {
+	kept, pruned, err := x.prune(ctx, tx, p, question.words)
 	if err != nil {
 		return nil, err
 	}
 	best, err := candidates(ctx, tx, p, match(kept, filter), limit)
-	if err != nil || len(best) < 2 || len(question.pairs) == 0 {
-		return best, err
+	if err != nil {
+		return nil, err
 	}
-	return addPairs(ctx, tx, p, best, match(question.pairs, nil))
+	matches, err := load(ctx, tx, p, best)
+	if err != nil {
+		return nil, err
+	}
+	rescore(matches, question, pruned)
+	return matches, nil
 }
 
 // candidates returns the best chunks by BM25, at least limit if there are so
@@ -108,27 +105,6 @@ func candidates(ctx context.Context, tx *sql.Tx, p product, expr string, limit i
 			return list, nil
 		}
 	}
-}
-
-// addPairs adds the score by pairs to the candidates that have any.
-func addPairs(ctx context.Context, tx *sql.Tx, p product, best []candidate, expr string) ([]candidate, error) {
-	nums := make([]any, 0, len(best)+1)
-	at := make(map[int64]int, len(best))
-	nums = append(nums, expr)
-	for i, c := range best {
-		nums = append(nums, c.num)
-		at[c.num] = i
-	}
-	// The + keeps SQLite from running the expression once for each number.
-	//nolint:gosec // the table's name is made of a number of ours
-	found, err := queryScores(ctx, tx, fmt.Sprintf(`
-		SELECT rowid, -bm25(%[1]s, %[2]s) FROM %[1]s
-		WHERE %[1]s MATCH ? AND +rowid IN (?%[3]s)`,
-		p.table(), weights, strings.Repeat(", ?", len(best)-1)), nums...)
-	for _, c := range found {
-		best[at[c.num]].score += pairWeight * c.score
-	}
-	return best, err
 }
 
 func queryScores(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]candidate, error) {

@@ -39,6 +39,8 @@ type Index struct {
 	write *sql.DB // one connection: SQLite has one writer
 	read  *sql.DB
 	log   *slog.Logger
+	// pruneFrom is the constant, but in tests.
+	pruneFrom float64
 }
 
 var _ search.Index = (*Index)(nil)
@@ -61,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Index, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	x := &Index{log: cfg.Logger}
+	x := &Index{log: cfg.Logger, pruneFrom: pruneFrom}
 	var err error
 	if x.write, err = sql.Open("sqlite", dsn(cfg.Path, "&_txlock=immediate")); err != nil {
 		return nil, fmt.Errorf("search/sqlite: open: %w", err)

@@ -3,7 +3,9 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,31 @@ func TestLockedFile(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `ROLLBACK`)
 	require.NoError(t, err)
 	require.NoError(t, x.Put(t.Context(), "north", chunks))
+}
+
+// In a large index frequent words are left to the second ranking; they still
+// decide between chunks that have the same rare word.
+func TestPrunedWordsCount(t *testing.T) {
+	t.Parallel()
+	x := setup(t)
+	x.PruneFrom(1)
+	chunks := make([]schemas.Chunk, 400)
+	for i := range chunks {
+		id := fmt.Sprintf("%05d", i)
+		chunks[i] = schemas.Chunk{ID: id, SourceID: "a", DocumentID: id, Version: 1, Text: "invoice w" + id[3:]}
+		if i < 200 {
+			chunks[i].Text += " monthly"
+		} else {
+			chunks[i].Text += " yearly"
+		}
+	}
+	require.NoError(t, x.Put(t.Context(), "north", chunks))
+	found, err := x.Search(t.Context(), "north", search.Query{Text: "monthly w07 w08 invoice", Sources: []string{"a"}, Limit: 8})
+	require.NoError(t, err)
+	require.Len(t, found, 8)
+	for i, m := range found {
+		require.Equal(t, i < 4, strings.Contains(m.Text, "monthly"), "%d %s", i, m.Text)
+	}
 }
 
 // The words of a question are never syntax of FTS5.
