@@ -41,6 +41,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Param is the field or parameter at fault, if there is one.
 	Param string `json:"param,omitempty"`
+	// TurnID is the turn that failed, if there is one.
+	TurnID string `json:"-"`
 	// RetryAfter is how long the caller should wait; 0 is unsaid.
 	RetryAfter time.Duration `json:"-"`
 }

@@ -3,6 +3,7 @@ package schemas
 import (
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // SourceStatus says whether a source answers questions yet.
@@ -88,14 +89,14 @@ func (s *SourceSpec) Validate() error {
 	}
 	u, err := url.Parse(s.URL)
 	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u):
 		return Invalid("url", "url must be an http or https URL")
 	case u.User != nil:
 		return Invalid("url", "url must not hold a user or password")
 	case len(s.URL) > MaxURLLength:
 		return Invalid("url", "url must be at most %d characters", MaxURLLength)
-	case len(s.Name) > 200:
-		return Invalid("name", "name must be at most 200 bytes")
+	case len(s.Name) > 200 || !validText(s.Name):
+		return Invalid("name", "name must be at most 200 bytes of UTF-8")
 	}
 	return s.Crawl.validate()
 }
@@ -212,7 +213,7 @@ func (r *SearchRequest) Validate() error {
 		r.Limit = 8
 	}
 	switch {
-	case r.Query == "" || len(r.Query) > 8<<10:
+	case strings.TrimSpace(r.Query) == "" || len(r.Query) > 8<<10 || !validText(r.Query):
 		return Invalid("query", "query must be 1 to 8192 bytes")
 	case r.Limit < 1 || r.Limit > 50:
 		return Invalid("limit", "limit must be 1 to 50")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/crc32"
+	"regexp"
 	"strings"
 )
 
@@ -20,8 +21,25 @@ type Product struct {
 
 // ValidateProductName refuses a name that a list could not show.
 func ValidateProductName(name string) error {
-	if strings.TrimSpace(name) == "" || len(name) > 200 {
-		return Invalid("name", "name must be 1 to 200 bytes")
+	return validateName(name)
+}
+
+func validateName(name string) error {
+	if strings.TrimSpace(name) == "" || len(name) > 200 || !validText(name) {
+		return Invalid("name", "name must be 1 to 200 bytes of UTF-8")
+	}
+	return nil
+}
+
+// ValidateKeyName refuses a name that a list could not show.
+func ValidateKeyName(name string) error { return validateName(name) }
+
+var productID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// ValidateProductID refuses what cannot name a product.
+func ValidateProductID(id string) error {
+	if !productID.MatchString(id) {
+		return Invalid("id", "id must be 1 to 64 characters of A-Z a-z 0-9 _ -")
 	}
 	return nil
 }
@@ -53,7 +71,7 @@ func NewKey(prefix string) string {
 	return body + keyChecksum(body)
 }
 
-// WellFormedKey reports whether a key with the prefix has its checksum.
+// WellFormedKey reports whether a key ends in the checksum of the rest.
 func WellFormedKey(key string) bool {
 	if len(key) < 36 {
 		return false

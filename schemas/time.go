@@ -10,8 +10,11 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"` + time.RFC3339 + `"`)), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler; null changes nothing.
 func (t *Time) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
 	parsed, err := time.Parse(`"`+time.RFC3339+`"`, string(data))
 	*t = Time(parsed)
 	return err

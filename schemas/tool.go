@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -145,9 +146,13 @@ func (s *ToolSpec) Validate() error {
 }
 
 func validateEndpoint(endpoint string) error {
-	u, err := url.Parse(placeholder.ReplaceAllString(endpoint, "x"))
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	filled := placeholder.ReplaceAllString(endpoint, "x")
+	u, err := url.Parse(filled)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u) {
 		return Invalid("endpoint", "endpoint must be an http or https URL")
+	}
+	if strings.ContainsAny(filled, "{}") {
+		return Invalid("endpoint", "a {placeholder} is a letter or _, then letters, digits and _ . -")
 	}
 	if u.User != nil || u.Fragment != "" || len(endpoint) > 2048 {
 		return Invalid("endpoint", "endpoint must have no user, no fragment and at most 2048 characters")
@@ -162,15 +167,32 @@ func validateEndpoint(endpoint string) error {
 	return nil
 }
 
-// reserved headers are Runa's own or the connection's.
-var reservedHeaders = []string{"Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Idempotency-Key", "Upgrade", "Trailer", "Te"}
+// validPort reports whether a URL's port, if it has one, can be dialled.
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return true
+	}
+	_, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil
+}
+
+// reservedHeaders are Runa's own or the connection's.
+var reservedHeaders = []string{
+	"Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Idempotency-Key", "Upgrade", "Trailer", "Te",
+	"Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Expect", "Accept-Encoding",
+}
 
 func validateHeaders(headers map[string]string) error {
 	if len(headers) > MaxToolHeaders {
 		return Invalid("headers", "at most %d headers", MaxToolHeaders)
 	}
+	seen := map[string]bool{}
 	for name, value := range headers {
 		canonical := http.CanonicalHeaderKey(name)
+		if seen[canonical] {
+			return Invalid("headers", "header %q is given twice", canonical)
+		}
+		seen[canonical] = true
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) || len(value) > MaxToolHeaderValue {
 			return Invalid("headers", "header %q is not a valid HTTP header", name)
 		}

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -50,12 +51,12 @@ type ChatRequest struct {
 // Validate refuses a request that cannot open a turn.
 func (r *ChatRequest) Validate() error {
 	switch {
-	case r.Message == "":
+	case strings.TrimSpace(r.Message) == "":
 		return Invalid("message", "message must not be empty")
 	case len(r.Message) > MaxMessageBytes:
 		return &Error{Code: TooLarge, Message: "message is longer than 256 KB", Param: "message"}
-	case !utf8.ValidString(r.Message):
-		return Invalid("message", "message must be UTF-8")
+	case !validText(r.Message):
+		return Invalid("message", "message must be UTF-8 without NUL")
 	case r.Wait != nil && (*r.Wait < 0 || *r.Wait > MaxWaitSeconds):
 		return Invalid("wait", "wait must be 0 to %d seconds", MaxWaitSeconds)
 	case r.SessionID != "":
@@ -63,6 +64,9 @@ func (r *ChatRequest) Validate() error {
 	}
 	return nil
 }
+
+// validText reports whether every store can keep the text.
+func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // Hash is what another request under the same Idempotency-Key must equal.
 // How long a caller waits is not part of what is asked.
