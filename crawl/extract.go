@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// maxExtractNodes is the size of a page beyond which only the tag rule is
-	// used: the extractor's time grows faster than the page.
+	// maxExtractNodes and maxExtractText are the size of a page, in nodes and in
+	// bytes of text, beyond which no extractor is asked: it cannot be
+	// interrupted, and takes more than a second for each megabyte.
 	maxExtractNodes = 50_000
+	maxExtractText  = 1 << 20
 	// minKept is the share of a page's own text below which the extractor has
 	// taken a listing, a product page or a forum for decoration. Measured on
 	// WCXB's development pages, where .5 was best of .3 to .7.
@@ -33,7 +35,7 @@ var furniture = regexp.MustCompile(`(?i)\b(cookies?|consent|gdpr|onetrust|navbar
 //
 // An extractor made for articles decides first. What it leaves out is often
 // what pages of other kinds consist of, so that where it keeps less than half
-// of the text outside navigation, header and footer, all of that text is kept.
+// of the text outside navigation, banner and footer, all of that text is kept.
 func mainMarkdown(doc *html.Node, base *url.URL) string {
 	clean(doc)
 	m := mark(doc)
@@ -43,7 +45,7 @@ func mainMarkdown(doc *html.Node, base *url.URL) string {
 	}
 	outside := clone(rest)
 	remove(outside, func(n *html.Node) bool {
-		return n.DataAtom == atom.Header || n.DataAtom == atom.Aside || n.DataAtom == atom.Form
+		return n.DataAtom == atom.Aside || n.DataAtom == atom.Form
 	})
 	chosen := outside
 	if main := extracted(doc, base); main != nil && textSize(main) >= int(minKept*float64(textSize(outside))) {
@@ -58,7 +60,7 @@ func extracted(doc *html.Node, base *url.URL) *html.Node {
 	for range doc.Descendants() {
 		nodes++
 	}
-	if nodes > maxExtractNodes {
+	if nodes > maxExtractNodes || len(textOf(doc)) > maxExtractText {
 		return nil
 	}
 	result, err := trafilatura.ExtractDocument(doc, trafilatura.Options{
@@ -85,7 +87,7 @@ func clean(doc *html.Node) {
 		case atom.Html, atom.Head, atom.Body, atom.Main, atom.Article:
 			return false
 		}
-		return hidden(n) || isFurniture(n)
+		return hidden(n) || isFurniture(n) || isBanner(n)
 	})
 	for n := range doc.Descendants() {
 		if n.DataAtom == atom.Noscript {
@@ -107,6 +109,30 @@ func hidden(n *html.Node) bool {
 	}
 	// What a page offers without scripts is often one line or a picture.
 	return n.DataAtom == atom.Noscript && len(strings.Fields(textOf(n))) < 20
+}
+
+// isBanner tells the header of the site from that of the text, which holds its
+// first heading or stands inside of it.
+func isBanner(n *html.Node) bool {
+	if n.DataAtom != atom.Header || hasElement(n, atom.H1) {
+		return false
+	}
+	for p := n.Parent; p != nil; p = p.Parent {
+		switch p.DataAtom {
+		case atom.Main, atom.Article, atom.Section:
+			return false
+		}
+	}
+	return true
+}
+
+func hasElement(n *html.Node, kind atom.Atom) bool {
+	for d := range n.Descendants() {
+		if d.DataAtom == kind {
+			return true
+		}
+	}
+	return false
 }
 
 func isFurniture(n *html.Node) bool {

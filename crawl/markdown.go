@@ -181,16 +181,22 @@ func (m *marks) markdown(root *html.Node) string {
 // newConverter is made for each page: a converter is not documented to be safe
 // for concurrent use.
 func newConverter() *converter.Converter {
-	c := converter.NewConverter(converter.WithPlugins(
-		base.NewBasePlugin(),
-		commonmark.NewCommonmarkPlugin(commonmark.WithListEndComment(false)),
-		table.NewTablePlugin(
-			table.WithHeaderPromotion(true),
-			table.WithSkipEmptyRows(true),
-			table.WithNewlineBehavior(table.NewlineBehaviorPreserve),
-			table.WithCellPaddingBehavior(table.CellPaddingBehaviorMinimal),
+	c := converter.NewConverter(
+		// Escapes would stand inside identifiers ("max\_page\_size"), where a
+		// search does not find them and a reader should not see them. What looks
+		// like Markdown by chance costs less.
+		converter.WithEscapeMode(converter.EscapeModeDisabled),
+		converter.WithPlugins(
+			base.NewBasePlugin(),
+			commonmark.NewCommonmarkPlugin(commonmark.WithListEndComment(false)),
+			table.NewTablePlugin(
+				table.WithHeaderPromotion(true),
+				table.WithSkipEmptyRows(true),
+				table.WithNewlineBehavior(table.NewlineBehaviorPreserve),
+				table.WithCellPaddingBehavior(table.CellPaddingBehaviorMinimal),
+			),
 		),
-	))
+	)
 	c.Register.TagType("img", converter.TagTypeRemove, converter.PriorityEarly)
 	return c
 }
