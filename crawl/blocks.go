@@ -43,7 +43,8 @@ func heading(line string) (level int, text, id string) {
 	return len(m[1]), plainInline(text), id
 }
 
-// plainInline drops the marks of Markdown within a line.
+// plainInline drops the marks of Markdown within a line. Marks between two
+// words leave a space, so that no two words become one.
 func plainInline(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -51,13 +52,24 @@ func plainInline(s string) string {
 		case c == '\\' && i+1 < len(s) && isPunct(s[i+1]):
 			i++
 			b.WriteByte(s[i])
-		case c == '*' || c == '`':
+		case isMark(c):
+			start := i
+			for i+1 < len(s) && isMark(s[i+1]) {
+				i++
+			}
+			if start > 0 && i+1 < len(s) && isWord(s[start-1]) && isWord(s[i+1]) {
+				b.WriteByte(' ')
+			}
 		default:
 			b.WriteByte(c)
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }
+
+func isMark(c byte) bool { return c == '*' || c == '`' }
+
+func isWord(c byte) bool { return c > ' ' && !isPunct(c) }
 
 func isPunct(c byte) bool { return strings.IndexByte("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c) >= 0 }
 

@@ -26,6 +26,7 @@ func TestSplitHeadings(t *testing.T) {
 		{Heading: "Other > Empty", URL: "https://example.com/billing#old", Text: "Empty"},
 	}, sections)
 	require.Empty(t, Split(Document{Title: "x"}))
+	require.Equal(t, "a b c*d e", plainInline(`a*b c\*d **e**`))
 }
 
 func TestSplitMergesTinySiblings(t *testing.T) {
