@@ -1,0 +1,91 @@
+package embedded
+
+import (
+	"maps"
+
+	"go.temporal.io/server/common/dynamicconfig"
+)
+
+// unlimited stands for rates and counts that a limit makes no sense for: the
+// callers are this process, and the disk is the limit.
+const unlimited = 100_000
+
+func dynamicConfig(profile Profile) dynamicconfig.StaticClient {
+	settings := always()
+	if profile == Tuned {
+		maps.Copy(settings, tuned())
+	}
+	return settings
+}
+
+// always holds in both profiles.
+func always() dynamicconfig.StaticClient {
+	return dynamicconfig.StaticClient{
+		// It would report the server's version to Temporal once a day.
+		dynamicconfig.EnableServerVersionCheck.Key(): false,
+	}
+}
+
+func tuned() dynamicconfig.StaticClient {
+	return dynamicconfig.StaticClient{
+		// The queues that dispatch the next step and fire timers are read at most
+		// 20 times a second for each shard by default: every step would wait up to
+		// 50 ms. A read is made when there is something to read, so an idle server
+		// stays idle. The visibility queue keeps its 20: nobody waits for it, and
+		// larger batches cost less.
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():     unlimited,
+		dynamicconfig.TransferProcessorMaxPollHostRPS.Key(): unlimited,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():        unlimited,
+		dynamicconfig.TimerProcessorMaxPollHostRPS.Key():    unlimited,
+
+		// A worker in this process gets the first workflow task in the answer to
+		// its start, and activities in the answer to the task that scheduled them:
+		// one trip through matching less for each. Both are on by default now and
+		// are stated because the latency depends on them.
+		dynamicconfig.EnableEagerWorkflowStart.Key():     true,
+		dynamicconfig.EnableActivityEagerExecution.Key(): true,
+
+		// With four partitions (the default) a task may lie in another partition
+		// than the poller that waits, and is forwarded after up to 100 ms.
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+
+		// Tasks with a fairness key take turns by key, so that one product's load
+		// does not starve another's.
+		dynamicconfig.MatchingEnableFairness.Key(): true,
+
+		// 2,400 requests a second and 1,200 long polls for each call are limits
+		// that keep the tenants of a cluster apart. Here they would only refuse
+		// turns that wait.
+		dynamicconfig.FrontendRPS.Key():                                         unlimited,
+		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():                  unlimited,
+		dynamicconfig.FrontendMaxConcurrentLongRunningRequestsPerInstance.Key(): unlimited,
+		dynamicconfig.HistoryRPS.Key():                                          unlimited,
+		dynamicconfig.MatchingRPS.Key():                                         unlimited,
+
+		// The same for calls to the database, which is a file of this process.
+		dynamicconfig.FrontendPersistenceMaxQPS.Key(): unlimited,
+		dynamicconfig.HistoryPersistenceMaxQPS.Key():  unlimited,
+		dynamicconfig.MatchingPersistenceMaxQPS.Key(): unlimited,
+
+		// The cache of workflow states counts entries by default, 128,000 of any
+		// size, and grows without a plateau (temporalio/temporal#8902). In bytes it
+		// is flat; what falls out is read from the file again.
+		dynamicconfig.HistoryCacheSizeBasedLimit.Key():        true,
+		dynamicconfig.HistoryCacheHostLevelMaxSizeBytes.Key(): 32 << 20,
+		// The cache of history events, for each of the four shards.
+		dynamicconfig.EventsCacheMaxSizeBytes.Key(): 1 << 20,
+
+		// 512 goroutines for each queue (the default) wait for one connection to
+		// the file; they would only hold their stacks.
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   schedulerWorkers,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      schedulerWorkers,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): schedulerWorkers,
+
+		// The worker that ends the children of a closed workflow through a system
+		// workflow is for parents of thousands; without it they are ended directly.
+		dynamicconfig.EnableParentClosePolicyWorker.Key(): false,
+	}
+}
+
+const schedulerWorkers = 32
