@@ -20,13 +20,18 @@ import (
 )
 
 // compressor makes a compressed body, piece by piece.
-type compressor func(io.Writer) io.WriteCloser
+type compressor func(io.Writer) flushCloser
 
-func gzipped(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+type flushCloser interface {
+	io.WriteCloser
+	Flush() error
+}
 
-func zlibbed(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
+func gzipped(w io.Writer) flushCloser { return gzip.NewWriter(w) }
 
-func flated(w io.Writer) io.WriteCloser {
+func zlibbed(w io.Writer) flushCloser { return zlib.NewWriter(w) }
+
+func flated(w io.Writer) flushCloser {
 	f, err := flate.NewWriter(w, flate.BestCompression)
 	if err != nil {
 		panic(err) // the level is a constant
@@ -131,9 +136,10 @@ func TestBombsEndInsideLimits(t *testing.T) {
 				w.Header().Set("Content-Encoding", c.coding)
 				z := c.make(w)
 				for r.Context().Err() == nil { // without end, unless the client leaves
-					if _, err := z.Write(zeros); err != nil {
+					if _, err := z.Write(zeros); err != nil || z.Flush() != nil {
 						return
 					}
+					w.(http.Flusher).Flush()
 				}
 			})
 			require.ErrorIs(t, err, outbound.ErrTooLarge, "%s %s", c.coding, name)
