@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"runa/schemas"
@@ -36,10 +37,13 @@ type CallOutcome struct {
 func (c CallRecord) view() schemas.ToolCall {
 	v := schemas.ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments, Status: c.Status, Result: c.Result, Error: c.Error}
 	if !c.Since.IsZero() && !c.Ended.IsZero() {
-		v.DurationMs = c.Ended.Sub(c.Since).Milliseconds()
+		v.DurationMs = c.duration()
 	}
 	return v
 }
+
+// duration is 0 for a call whose end the clock put before its start.
+func (c CallRecord) duration() int64 { return max(0, c.Ended.Sub(c.Since).Milliseconds()) }
 
 const callColumns = `id, step, n, tool, name, arguments, status, claim, claimed_at, sent_at, ended_at, outcome`
 
@@ -113,6 +117,7 @@ type CallClaim struct {
 func (s *Store) ClaimCall(ctx context.Context, product, turn, call string) (CallClaim, error) {
 	var c CallClaim
 	err := s.update(ctx, func(t *tx) error {
+		c = CallClaim{}
 		if err := t.mustRun(ctx, product, turn); err != nil {
 			return err
 		}
@@ -170,12 +175,26 @@ func (s *Store) UnsendCall(ctx context.Context, product, turn, call string, clai
 // FinishCall writes how a call ended, if nobody has, and tells analytics.
 func (s *Store) FinishCall(ctx context.Context, product, turn, call string, outcome CallOutcome) error {
 	return s.update(ctx, func(t *tx) error {
+		if err := t.lockTurn(ctx, product, turn); err != nil {
+			return err
+		}
 		changed, err := t.finishCall(ctx, product, turn, call, outcome)
 		if err != nil || changed == 0 {
 			return err
 		}
 		return t.touch(ctx, product, turn)
 	})
+}
+
+// lockTurn takes the locks of a turn and its calls in the order that all do.
+// A turn that is not there has no calls either.
+func (t *tx) lockTurn(ctx context.Context, product, turn string) error {
+	var id string
+	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, turn).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 func (t *tx) finishCall(ctx context.Context, product, turn, call string, outcome CallOutcome) (changed int64, err error) {
@@ -203,7 +222,7 @@ func (t *tx) emitCall(ctx context.Context, product, turn, call string) error {
 	}
 	return t.emit(ctx, schemas.Event{
 		Product: product, Kind: schemas.EventToolCall, Conversation: session, Turn: turn,
-		Subject: c.Name, Outcome: string(c.Status), DurationMs: c.Ended.Sub(c.Since).Milliseconds(),
+		Subject: c.Name, Outcome: string(c.Status), DurationMs: c.duration(),
 	})
 }
 

@@ -16,7 +16,7 @@ func (s *Store) Conversations(ctx context.Context, product string, o ListOptions
 	r := s.reader()
 	rows, err := r.query(ctx, `SELECT id, started_at, message_count FROM conversations
 		WHERE product = ? AND (started_at < ? OR (started_at = ? AND id < ?))
-		ORDER BY started_at DESC, id DESC LIMIT ?`, product, before.at, before.at, before.id, o.Limit+1)
+		ORDER BY started_at DESC, id DESC LIMIT ?`, product, before.at, before.at, before.id, o.limit()+1)
 	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Conversation, error) {
 		var c schemas.Conversation
 		var at int64
@@ -29,7 +29,7 @@ func (s *Store) Conversations(ctx context.Context, product string, o ListOptions
 	}
 	var total int
 	err = r.row(ctx, `SELECT count(*) FROM conversations WHERE product = ?`, product).Scan(&total)
-	return page(items, o.Limit, total, func(c schemas.Conversation) place { return place{timeMillis(c.StartedAt), c.ID} }), err
+	return page(items, o.limit(), total, func(c schemas.Conversation) place { return place{timeMillis(c.StartedAt), c.ID} }), err
 }
 
 // Messages returns a conversation's messages in order.

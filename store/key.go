@@ -21,24 +21,23 @@ func (s *Store) CreateKey(ctx context.Context, product, name string) (schemas.Ke
 	secret := schemas.NewKey(schemas.LiveKeyPrefix)
 	var k schemas.Key
 	err := s.update(ctx, func(t *tx) error {
-		var found string
-		err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`, product).Scan(&found)
-		if err != nil {
-			return notFound(err, "product", product)
+		if err := t.mustLive(ctx, product); err != nil {
+			return err
 		}
-		k, err = t.insertKey(ctx, product, name, secret)
+		var err error
+		k, err = t.insertKey(ctx, product, name, secret, false)
 		return err
 	})
 	return k, secret, err
 }
 
-func (t *tx) insertKey(ctx context.Context, product, name, secret string) (schemas.Key, error) {
+func (t *tx) insertKey(ctx context.Context, product, name, secret string, first bool) (schemas.Key, error) {
 	k := schemas.Key{
 		ID: schemas.NewID(schemas.KeyPrefix), ProductID: product, Name: name, Hint: secret[len(secret)-4:],
 		CreatedAt: schemas.Time(schemas.FromMillis(t.now)),
 	}
-	_, err := t.exec(ctx, `INSERT INTO keys (id, product, name, hash, hint, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		k.ID, product, name, schemas.HashKey(secret), k.Hint, t.now)
+	_, err := t.exec(ctx, `INSERT INTO keys (id, product, name, hash, hint, first, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		k.ID, product, name, schemas.HashKey(secret), k.Hint, bit(first), t.now)
 	return k, err
 }
 
@@ -52,14 +51,14 @@ func (s *Store) Keys(ctx context.Context, product string, o ListOptions) (List[s
 	r := s.reader()
 	rows, err := r.query(ctx, `SELECT id, product, name, hint, created_at, revoked_at FROM keys
 		WHERE product <> '' AND (? = '' OR product = ?) AND (created_at > ? OR (created_at = ? AND id > ?))
-		ORDER BY created_at, id LIMIT ?`, product, product, after.at, after.at, after.id, o.Limit+1)
+		ORDER BY created_at, id LIMIT ?`, product, product, after.at, after.at, after.id, o.limit()+1)
 	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Key, error) { return scanKey(rows) })
 	if err != nil {
 		return List[schemas.Key]{}, err
 	}
 	var total int
 	err = r.row(ctx, `SELECT count(*) FROM keys WHERE product <> '' AND (? = '' OR product = ?)`, product, product).Scan(&total)
-	return page(items, o.Limit, total, func(k schemas.Key) place { return place{timeMillis(k.CreatedAt), k.ID} }), err
+	return page(items, o.limit(), total, func(k schemas.Key) place { return place{timeMillis(k.CreatedAt), k.ID} }), err
 }
 
 // Key returns a product's key by its id.
@@ -85,11 +84,12 @@ func (s *Store) RevokeKey(ctx context.Context, id string) error {
 	})
 }
 
-// Authenticate returns whose key this is; a wrong, revoked or deleted one is
-// schemas.Unauthenticated.
+// Authenticate returns whose key this is; a wrong, revoked or deleted one, and
+// one of a deleted product, is schemas.Unauthenticated.
 func (s *Store) Authenticate(ctx context.Context, secret string) (Principal, error) {
 	var p Principal
-	err := s.reader().row(ctx, `SELECT id, product FROM keys WHERE hash = ? AND revoked_at IS NULL`,
+	err := s.reader().row(ctx, `SELECT id, product FROM keys WHERE hash = ? AND revoked_at IS NULL
+			AND (product = '' OR EXISTS (SELECT 1 FROM products p WHERE p.id = keys.product AND p.deleted_at IS NULL))`,
 		schemas.HashKey(secret)).Scan(&p.Key, &p.Product)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Principal{}, schemas.Errorf(schemas.Unauthenticated, "the API key is not valid")
@@ -121,7 +121,7 @@ func (s *Store) Bootstrap(ctx context.Context, productKey, operatorKey string) (
 	return made, err
 }
 
-// firstKeyName marks the keys of Bootstrap.
+// firstKeyName is what the keys of Bootstrap are called at first.
 const firstKeyName = "first start"
 
 func (t *tx) ensureKey(ctx context.Context, product, given, prefix string) (made string, err error) {
@@ -134,26 +134,30 @@ func (t *tx) ensureKey(ctx context.Context, product, given, prefix string) (made
 		return "", err
 	}
 	made = schemas.NewKey(prefix)
-	_, err = t.insertKey(ctx, product, firstKeyName, made)
+	_, err = t.insertKey(ctx, product, firstKeyName, made, true)
 	return made, err
 }
 
 func (t *tx) replaceFirstKey(ctx context.Context, product, given string) error {
+	hash := schemas.HashKey(given)
+	if _, err := t.exec(ctx, `DELETE FROM keys WHERE product = ? AND first = 1 AND hash <> ?`, product, hash); err != nil {
+		return err
+	}
 	var owner string
-	err := t.row(ctx, `SELECT product FROM keys WHERE hash = ? AND revoked_at IS NULL`, schemas.HashKey(given)).Scan(&owner)
+	var revoked sql.NullInt64
+	err := t.row(ctx, `SELECT product, revoked_at FROM keys WHERE hash = ?`, hash).Scan(&owner, &revoked)
 	switch {
-	case err == nil && owner == product:
-		return nil
-	case err == nil:
+	case err == nil && owner != product:
 		return schemas.Errorf(schemas.Conflict, "the key that is set belongs to another product")
-	case !errors.Is(err, sql.ErrNoRows):
+	case err == nil && !revoked.Valid:
+		return nil
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
 	}
-	_, err = t.exec(ctx, `DELETE FROM keys WHERE product = ? AND (name = ? OR hash = ?)`, product, firstKeyName, schemas.HashKey(given))
-	if err != nil {
+	if _, err := t.exec(ctx, `DELETE FROM keys WHERE hash = ?`, hash); err != nil {
 		return err
 	}
-	_, err = t.insertKey(ctx, product, firstKeyName, given)
+	_, err = t.insertKey(ctx, product, firstKeyName, given, true)
 	return err
 }
 

@@ -3,15 +3,28 @@ package store
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"runa/schemas"
 )
 
 // ListOptions ask for one page of a list.
 type ListOptions struct {
+	// Limit is the most items of the page; 0 is DefaultLimit.
 	Limit int
 	// Cursor is the Next of the page before; "" starts at the top.
 	Cursor string
+}
+
+// DefaultLimit is the length of a page that asked for none.
+const DefaultLimit = 50
+
+func (o ListOptions) limit() int {
+	if o.Limit <= 0 {
+		return DefaultLimit
+	}
+	return o.Limit
 }
 
 // List is one page of a list.
@@ -37,15 +50,13 @@ func parseCursor(cursor string, top place) (place, error) {
 	if cursor == "" {
 		return top, nil
 	}
-	var p place
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		_, err = fmt.Sscanf(string(raw), "%d %s", &p.at, &p.id)
-	}
-	if err != nil {
+	at, id, found := strings.Cut(string(raw), " ")
+	ms, errAt := strconv.ParseInt(at, 10, 64)
+	if err != nil || errAt != nil || !found {
 		return place{}, schemas.Invalid("cursor", "cursor is not one that this list gave")
 	}
-	return p, nil
+	return place{ms, id}, nil
 }
 
 // page cuts items, of which one more than the limit was read, to a page.

@@ -60,7 +60,16 @@ func (s *Store) StampBatch(ctx context.Context, destination string, limit int) (
 }
 
 func (s *Store) openBatch(ctx context.Context, destination string) (id string, err error) {
-	err = s.reader().row(ctx, `SELECT id FROM batches WHERE destination = ?`, destination).Scan(&id)
+	err = s.view(ctx, func(t *tx) (err error) {
+		id, err = t.batchOf(ctx, destination)
+		return err
+	})
+	return id, err
+}
+
+// batchOf is the open batch of a destination, or "".
+func (t *tx) batchOf(ctx context.Context, destination string) (id string, err error) {
+	err = t.row(ctx, `SELECT id FROM batches WHERE destination = ?`, destination).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -86,7 +95,8 @@ func (s *Store) stamp(ctx context.Context, destination string, limit int) (id st
 			return err
 		}
 		if won == 0 {
-			return t.row(ctx, `SELECT id FROM batches WHERE destination = ?`, destination).Scan(&id)
+			id, err = t.batchOf(ctx, destination)
+			return err
 		}
 		n, err := t.exec(ctx, `UPDATE outbox SET batch = ? WHERE id IN (
 			SELECT id FROM outbox WHERE batch IS NULL ORDER BY id LIMIT ?`+t.dialect.skipLocked()+`)`, id, limit)
@@ -101,13 +111,14 @@ func (s *Store) stamp(ctx context.Context, destination string, limit int) (id st
 }
 
 // AckBatch forgets a batch that the destination has taken. Acknowledging it
-// again changes nothing.
+// again changes nothing, nor does one that is another destination's.
 func (s *Store) AckBatch(ctx context.Context, destination, id string) error {
 	return s.update(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `DELETE FROM outbox WHERE batch = ?`, id); err != nil {
+		open, err := t.exec(ctx, `DELETE FROM batches WHERE destination = ? AND id = ?`, destination, id)
+		if err != nil || open == 0 {
 			return err
 		}
-		_, err := t.exec(ctx, `DELETE FROM batches WHERE destination = ? AND id = ?`, destination, id)
+		_, err = t.exec(ctx, `DELETE FROM outbox WHERE batch = ?`, id)
 		return err
 	})
 }

@@ -22,7 +22,7 @@ type NewPage struct {
 
 // FrontierLimits bound what a crawl takes in.
 type FrontierLimits struct {
-	Pages    int // fetched pages
+	Pages    int // pages to be fetched
 	Variants int // of the query of one path
 }
 
@@ -33,8 +33,9 @@ func DocumentID(source, url string) string {
 }
 
 // AddPages puts pages into the frontier of a live source's run; known ones
-// stay as they are. Pages beyond the limits are kept with their reason, up to
-// as many again as the limit allows.
+// stay as they are. Pages that will not be fetched, those beyond the limit
+// among them, are kept with their reason, up to as many again as the limit
+// allows.
 func (s *Store) AddPages(ctx context.Context, product, source string, run int64, pages []NewPage, limits FrontierLimits) error {
 	return s.update(ctx, func(t *tx) error {
 		if err := t.mustCrawl(ctx, product, source, run); err != nil {
@@ -56,30 +57,33 @@ func (t *tx) mustCrawl(ctx context.Context, product, source string, run int64) e
 }
 
 func (t *tx) addPages(ctx context.Context, product, source string, run int64, pages []NewPage, limits FrontierLimits) error {
-	var total, limited int
-	err := t.row(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN reason = 'limit' THEN 1 ELSE 0 END), 0)
-		FROM pages WHERE product = ? AND source = ?`, product, source).Scan(&total, &limited)
+	if len(pages) == 0 {
+		return nil
+	}
+	var takenIn, leftOut int
+	err := t.row(ctx, `SELECT taken_in, left_out FROM sources WHERE product = ? AND id = ?`, product, source).Scan(&takenIn, &leftOut)
 	if err != nil {
 		return err
 	}
 	for _, p := range pages {
-		full := total-limited >= limits.Pages
-		if full && limited >= limits.Pages {
-			return nil
-		}
-		if full && p.Reason == "" {
+		if p.Reason == "" && takenIn >= limits.Pages {
 			p.Reason = schemas.ReasonLimit
+		}
+		count := &takenIn
+		if p.Reason != "" {
+			count = &leftOut
+		}
+		if *count >= limits.Pages {
+			continue
 		}
 		added, err := t.addPage(ctx, product, source, run, p, limits.Variants)
 		if err != nil {
 			return err
 		}
-		total += added
-		if p.Reason == schemas.ReasonLimit {
-			limited += added
-		}
+		*count += added
 	}
-	return nil
+	_, err = t.exec(ctx, `UPDATE sources SET taken_in = ?, left_out = ? WHERE product = ? AND id = ?`, takenIn, leftOut, product, source)
+	return err
 }
 
 func (t *tx) addPage(ctx context.Context, product, source string, run int64, p NewPage, variants int) (added int, err error) {
@@ -116,6 +120,18 @@ type Lease struct {
 	Current int64
 }
 
+// takeable selects what LeasePages may hand out. The pending pages come in the
+// order of their index and stop at the limit, however long the frontier is; the
+// source's row is locked, so no one else is choosing.
+const takeable = `SELECT id FROM (
+		SELECT id, depth, url, lease_owner FROM pages
+		WHERE product = ? AND source = ? AND state = 'leased' AND (lease_until <= ? OR lease_owner = ?)
+	UNION ALL
+		SELECT id, depth, url, '' FROM (SELECT id, depth, url FROM pages
+			WHERE product = ? AND source = ? AND state = 'pending' AND not_before <= ?
+			ORDER BY depth, url LIMIT ?) AS due
+	) AS takeable ORDER BY CASE WHEN lease_owner = ? THEN 0 ELSE 1 END, depth, url LIMIT ?`
+
 // LeasePages hands out at most n pages of a run that are due, shallow ones
 // first. An owner that asks again gets its own pages back first, so a repeated
 // batch goes on where it stopped.
@@ -127,12 +143,9 @@ func (s *Store) LeasePages(ctx context.Context, product, source string, run int6
 		}
 		_, err := t.exec(ctx, `UPDATE pages SET state = 'leased', run = ?, leases = leases + 1, tries = tries + 1,
 				lease_owner = ?, lease_token = ?, lease_until = ?
-			WHERE product = ? AND source = ? AND id IN (
-				SELECT id FROM pages WHERE product = ? AND source = ?
-				AND ((state = 'pending' AND not_before <= ?) OR (state = 'leased' AND (lease_until < ? OR lease_owner = ?)))
-				ORDER BY CASE WHEN lease_owner = ? THEN 0 ELSE 1 END, depth, url LIMIT ?`+t.dialect.skipLocked()+`)`,
+			WHERE product = ? AND source = ? AND id IN (`+takeable+`)`,
 			run, owner, token, schemas.Millis(until), product, source,
-			product, source, t.now, t.now, owner, owner, n)
+			product, source, t.now, owner, product, source, t.now, n, owner, n)
 		if err != nil {
 			return err
 		}
@@ -160,12 +173,21 @@ type Frontier struct {
 func (s *Store) Frontier(ctx context.Context, product, source string) (Frontier, error) {
 	var f Frontier
 	var next int64
-	err := s.reader().row(ctx, `SELECT
-			COALESCE(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END), 0),
-			COALESCE(SUM(CASE WHEN state = 'leased' THEN 1 ELSE 0 END), 0),
-			COALESCE(MIN(CASE WHEN state = 'leased' THEN lease_until ELSE not_before END), 0)
-		FROM pages WHERE product = ? AND source = ? AND state IN ('pending', 'leased')`, product, source).
-		Scan(&f.Pending, &f.Leased, &next)
+	err := s.view(ctx, func(t *tx) error {
+		var due, ends sql.NullInt64
+		err := t.row(ctx, `SELECT count(*), MIN(not_before) FROM pages
+			WHERE product = ? AND source = ? AND state = 'pending'`, product, source).Scan(&f.Pending, &due)
+		if err != nil {
+			return err
+		}
+		err = t.row(ctx, `SELECT count(*), MIN(lease_until) FROM pages
+			WHERE product = ? AND source = ? AND state = 'leased'`, product, source).Scan(&f.Leased, &ends)
+		next = due.Int64
+		if !due.Valid || ends.Valid && ends.Int64 < next {
+			next = ends.Int64
+		}
+		return err
+	})
 	f.Next = schemas.FromMillis(next)
 	return f, err
 }
@@ -293,7 +315,7 @@ func (s *Store) Live(ctx context.Context, product string, refs []DocumentRef) ([
 			if !seen {
 				var n int
 				err := t.row(ctx, `SELECT count(*) FROM pages p JOIN sources s ON s.product = p.product AND s.id = p.source
-					WHERE p.product = ? AND p.source = ? AND p.id = ? AND p.version = ? AND s.deleted_at IS NULL`,
+					WHERE p.product = ? AND p.source = ? AND p.id = ? AND p.version = ? AND p.version > 0 AND s.deleted_at IS NULL`,
 					product, ref.Source, ref.Document, ref.Version).Scan(&n)
 				if err != nil {
 					return err
@@ -321,7 +343,7 @@ func (s *Store) Pages(ctx context.Context, product, source string, state schemas
 		}
 		rows, err := t.query(ctx, `SELECT url, title, state, reason, detail, depth, chunks, fetched_at FROM pages
 			WHERE product = ? AND source = ? AND (? = '' OR state = ?) AND url > ? ORDER BY url LIMIT ?`,
-			product, source, string(state), string(state), after.id, o.Limit+1)
+			product, source, string(state), string(state), after.id, o.limit()+1)
 		items, err := collect(rows, err, scanPage)
 		if err != nil {
 			return err
@@ -329,7 +351,7 @@ func (s *Store) Pages(ctx context.Context, product, source string, state schemas
 		var total int
 		err = t.row(ctx, `SELECT count(*) FROM pages WHERE product = ? AND source = ? AND (? = '' OR state = ?)`,
 			product, source, string(state), string(state)).Scan(&total)
-		list = page(items, o.Limit, total, func(p schemas.Page) place { return place{0, p.URL} })
+		list = page(items, o.limit(), total, func(p schemas.Page) place { return place{0, p.URL} })
 		return err
 	})
 	return list, err
@@ -369,7 +391,7 @@ func (t *tx) countPages(ctx context.Context, product, source string) (schemas.Pa
 // IndexedChunks counts the chunks that a source's pages have in the index by
 // the records.
 func (s *Store) IndexedChunks(ctx context.Context, product, source string) (n int, err error) {
-	err = s.reader().row(ctx, `SELECT COALESCE(SUM(chunks), 0) FROM pages WHERE product = ? AND source = ? AND version > 0`,
+	err = s.reader().row(ctx, `SELECT CAST(COALESCE(SUM(chunks), 0) AS BIGINT) FROM pages WHERE product = ? AND source = ? AND version > 0`,
 		product, source).Scan(&n)
 	return n, err
 }

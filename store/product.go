@@ -31,14 +31,14 @@ func (s *Store) Products(ctx context.Context, o ListOptions) (List[schemas.Produ
 	r := s.reader()
 	rows, err := r.query(ctx, `SELECT id, name, created_at FROM products
 		WHERE deleted_at IS NULL AND (created_at > ? OR (created_at = ? AND id > ?))
-		ORDER BY created_at, id LIMIT ?`, after.at, after.at, after.id, o.Limit+1)
+		ORDER BY created_at, id LIMIT ?`, after.at, after.at, after.id, o.limit()+1)
 	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Product, error) { return scanProduct(rows) })
 	if err != nil {
 		return List[schemas.Product]{}, err
 	}
 	var total int
 	err = r.row(ctx, `SELECT count(*) FROM products WHERE deleted_at IS NULL`).Scan(&total)
-	return page(items, o.Limit, total, func(p schemas.Product) place { return place{timeMillis(p.CreatedAt), p.ID} }), err
+	return page(items, o.limit(), total, func(p schemas.Product) place { return place{timeMillis(p.CreatedAt), p.ID} }), err
 }
 
 // Product returns a product.
@@ -80,6 +80,14 @@ func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 		}
 		return nil
 	})
+}
+
+// mustLive is NotFound for a product that is not there: nothing more is made
+// for it.
+func (t *tx) mustLive(ctx context.Context, product string) error {
+	var id string
+	err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`, product).Scan(&id)
+	return notFound(err, "product", product)
 }
 
 type scanner interface{ Scan(dest ...any) error }

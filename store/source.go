@@ -10,13 +10,17 @@ import (
 	"runa/schemas"
 )
 
-// CreateSource registers a source, in its canonical URL, and says whether a
-// crawl of it must be started. The same URL again is the source that exists;
-// if its crawl failed, a new run begins.
+// CreateSource registers a source, in its canonical URL, and returns it with
+// the number of its newest run: while it is indexing, that is the crawl to
+// start. The same URL again is the source that exists; if its crawl failed, a
+// new run begins.
 func (s *Store) CreateSource(ctx context.Context, product string, spec schemas.SourceSpec, i Idempotency) (schemas.Source, int64, error) {
 	var source schemas.Source
 	var run int64
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.mustLive(ctx, product); err != nil {
+			return err
+		}
 		id, err := t.bound(ctx, product, kindSource, i)
 		if err != nil {
 			return err
@@ -56,20 +60,23 @@ func (t *tx) insertSource(ctx context.Context, product string, spec schemas.Sour
 		return "", err
 	}
 	id = schemas.NewID(schemas.SourcePrefix)
-	_, err = t.exec(ctx, `INSERT INTO sources (product, id, name, type, url, options, status, reason, run, created_at, touched_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, '', 1, ?, ?)`,
+	_, err = t.exec(ctx, `INSERT INTO sources (product, id, name, type, url, options, status, reason, run, taken_in, left_out, created_at, touched_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, '', 1, 0, 0, ?, ?)`,
 		product, id, spec.Name, spec.Type, spec.URL, string(options), string(schemas.SourceIndexing), t.now, t.now)
 	return id, err
 }
 
+// restartSource begins a run that fetches all pages again, but those that were
+// left out when they were found.
 func (t *tx) restartSource(ctx context.Context, product, id string) error {
 	_, err := t.exec(ctx, `UPDATE sources SET status = ?, reason = '', run = run + 1, touched_at = ?
 		WHERE product = ? AND id = ?`, string(schemas.SourceIndexing), t.now, product, id)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE pages SET state = ?, tries = 0, not_before = 0, lease_token = ''
-		WHERE product = ? AND source = ?`, string(schemas.PagePending), product, id)
+	_, err = t.exec(ctx, `UPDATE pages SET state = 'pending', reason = '', detail = '', tries = 0, not_before = 0,
+			lease_owner = '', lease_token = ''
+		WHERE product = ? AND source = ? AND NOT (state = 'skipped' AND leases = 0)`, product, id)
 	return err
 }
 
@@ -82,14 +89,14 @@ func (s *Store) Sources(ctx context.Context, product string, o ListOptions) (Lis
 	r := s.reader()
 	rows, err := r.query(ctx, `SELECT `+sourceColumns+` FROM sources
 		WHERE product = ? AND deleted_at IS NULL AND (created_at < ? OR (created_at = ? AND id < ?))
-		ORDER BY created_at DESC, id DESC LIMIT ?`, product, before.at, before.at, before.id, o.Limit+1)
+		ORDER BY created_at DESC, id DESC LIMIT ?`, product, before.at, before.at, before.id, o.limit()+1)
 	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Source, error) { return scanSource(rows) })
 	if err != nil {
 		return List[schemas.Source]{}, err
 	}
 	var total int
 	err = r.row(ctx, `SELECT count(*) FROM sources WHERE product = ? AND deleted_at IS NULL`, product).Scan(&total)
-	return page(items, o.Limit, total, func(s schemas.Source) place { return place{timeMillis(s.CreatedAt), s.ID} }), err
+	return page(items, o.limit(), total, func(s schemas.Source) place { return place{timeMillis(s.CreatedAt), s.ID} }), err
 }
 
 // Source returns a source with the progress of its crawl.
@@ -165,9 +172,14 @@ func (s *Store) PurgeReady(ctx context.Context, product, id string) (time.Time, 
 }
 
 // ForgetSource deletes the pages and texts of a deleted source, whose chunks
-// are gone from the index. The tombstone stays: an id is never used twice.
+// are gone from the index. The tombstone stays: an id is never used twice. A
+// source that was not deleted is schemas.NotFound.
 func (s *Store) ForgetSource(ctx context.Context, product, id string) error {
 	return s.update(ctx, func(t *tx) error {
+		changed, err := t.exec(ctx, `UPDATE sources SET purged_at = ? WHERE product = ? AND id = ? AND deleted_at IS NOT NULL`, t.now, product, id)
+		if err := missing(changed, err, "deleted knowledge source", id); err != nil {
+			return err
+		}
 		for _, statement := range []string{
 			`DELETE FROM pages WHERE product = ? AND source = ?`,
 			`DELETE FROM blobs WHERE product = ? AND owner = ?`,
@@ -176,8 +188,7 @@ func (s *Store) ForgetSource(ctx context.Context, product, id string) error {
 				return err
 			}
 		}
-		_, err := t.exec(ctx, `UPDATE sources SET purged_at = ? WHERE product = ? AND id = ? AND deleted_at IS NOT NULL`, t.now, product, id)
-		return err
+		return nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -17,14 +18,14 @@ import (
 // read beside it (WAL).
 type sqliteDialect struct{}
 
-func (sqliteDialect) open(cfg Config) (write, read *sql.DB, err error) {
+func (sqliteDialect) open(ctx context.Context, cfg Config) (write, read *sql.DB, err error) {
 	if write, err = sql.Open("sqlite", sqliteDSN(cfg.Path, "_txlock", "immediate")); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
 	// The first connection makes the file and its journal mode; a reader that
 	// came first would find neither.
-	if err := write.Ping(); err != nil {
+	if err := write.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", cfg.Path, err), write.Close())
 	}
 	if read, err = sql.Open("sqlite", sqliteDSN(cfg.Path, "_pragma", "query_only(1)")); err != nil {
@@ -33,6 +34,23 @@ func (sqliteDialect) open(cfg Config) (write, read *sql.DB, err error) {
 	read.SetMaxOpenConns(2 + 2*runtime.GOMAXPROCS(0))
 	read.SetMaxIdleConns(2 + 2*runtime.GOMAXPROCS(0))
 	return write, read, nil
+}
+
+// lockSchema holds a lock on a file beside the database's. It is SQLite's own
+// lock on an empty database, so it works where SQLite does and ends with the
+// process. The database's own lock will not do: turning to WAL does not wait,
+// and a second process would make the same tables between two migrations.
+func (sqliteDialect) lockSchema(ctx context.Context, cfg Config) (unlock func() error, err error) {
+	path := cfg.Path + "-schema-lock"
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(60000)&_txlock=exclusive")
+	if err != nil {
+		return nil, err
+	}
+	lock, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+	}
+	return func() error { return errors.Join(lock.Rollback(), db.Close()) }, nil
 }
 
 // sqliteDSN asks for durability before speed: an accepted row survives a power

@@ -134,7 +134,8 @@ func (t *tx) saveRetrieval(ctx context.Context, product, turn string, r *Retriev
 
 // StoreStep writes what the model said under a claim, with the calls it asked
 // for, if the claim is the newest, the step has no outcome and the turn runs.
-// Otherwise it returns the outcome that is there, or schemas.Gone.
+// Otherwise it returns the outcome that is there; if there is none, or the turn
+// is not running, that is schemas.Gone.
 func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, claim int64, outcome StepOutcome, calls []NewCall) (StepOutcome, error) {
 	for i := range calls {
 		outcome.Calls = append(outcome.Calls, schemas.CallID(turn, n, i))
@@ -143,6 +144,7 @@ func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, clai
 	if err != nil {
 		return StepOutcome{}, err
 	}
+	var stored StepOutcome
 	err = s.update(ctx, func(t *tx) error {
 		if err := t.mustRun(ctx, product, turn); err != nil {
 			return err
@@ -154,21 +156,25 @@ func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, clai
 			return err
 		}
 		if changed == 0 {
-			outcome, err = t.storedOutcome(ctx, product, turn, n)
+			stored, err = t.storedOutcome(ctx, product, turn, n)
 			return err
 		}
-		return t.insertCalls(ctx, product, turn, n, calls)
+		stored = outcome
+		if err := t.insertCalls(ctx, product, turn, n, calls); err != nil {
+			return err
+		}
+		return t.touch(ctx, product, turn)
 	})
-	return outcome, err
+	return stored, err
 }
 
 func (t *tx) storedOutcome(ctx context.Context, product, turn string, n int) (StepOutcome, error) {
 	c, err := t.readClaim(ctx, product, turn, n)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && c.Outcome == nil {
+		return StepOutcome{}, errSuperseded(turn)
+	}
 	if err != nil {
 		return StepOutcome{}, err
-	}
-	if c.Outcome == nil {
-		return StepOutcome{}, errSuperseded(turn)
 	}
 	return *c.Outcome, nil
 }

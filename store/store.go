@@ -44,7 +44,8 @@ type Config struct {
 // Store is an open database. It is safe for concurrent use, by several
 // processes too. Every method on a product's things takes the product first
 // and sees nothing of another's; what is missing and what belongs to another
-// are the same schemas.NotFound.
+// are the same schemas.NotFound. Text is kept as UTF-8 without NUL: a NUL or a
+// broken byte becomes U+FFFD.
 type Store struct {
 	write, read *sql.DB
 	dialect     dialect
@@ -53,8 +54,9 @@ type Store struct {
 	log         *slog.Logger
 }
 
-// Open opens the database and brings its schema up to date.
-func Open(ctx context.Context, cfg Config) (*Store, error) {
+// Open opens the database and brings its schema up to date. Processes that
+// open it at the same time wait for the one that does so.
+func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	s := &Store{dialect: sqliteDialect{}, sealer: cfg.Sealer, clock: cfg.Now, log: cfg.Log}
 	if s.clock == nil {
 		s.clock = time.Now
@@ -62,8 +64,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if s.write, s.read, err = s.dialect.open(cfg); err != nil {
+	unlock, err := s.dialect.lockSchema(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("lock store: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if s.write, s.read, err = s.dialect.open(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -102,7 +108,7 @@ type tx struct {
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	res, err := t.ExecContext(ctx, t.dialect.rebind(query), args...)
+	res, err := t.ExecContext(ctx, t.dialect.rebind(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -110,11 +116,11 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64
 }
 
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.QueryContext(ctx, t.dialect.rebind(query), args...)
+	return t.QueryContext(ctx, t.dialect.rebind(query), clean(args)...)
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.QueryRowContext(ctx, t.dialect.rebind(query), args...)
+	return t.QueryRowContext(ctx, t.dialect.rebind(query), clean(args)...)
 }
 
 // reader reads outside a transaction.
@@ -124,11 +130,11 @@ type reader struct {
 }
 
 func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return r.db.QueryContext(ctx, r.dialect.rebind(query), args...)
+	return r.db.QueryContext(ctx, r.dialect.rebind(query), clean(args)...)
 }
 
 func (r reader) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return r.db.QueryRowContext(ctx, r.dialect.rebind(query), args...)
+	return r.db.QueryRowContext(ctx, r.dialect.rebind(query), clean(args)...)
 }
 
 func (s *Store) reader() reader { return reader{s.read, s.dialect} }

@@ -16,6 +16,9 @@ import (
 func (s *Store) CreateTool(ctx context.Context, product string, spec schemas.ToolSpec, i Idempotency) (schemas.Tool, error) {
 	var tool schemas.Tool
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.mustLive(ctx, product); err != nil {
+			return err
+		}
 		id, err := t.bound(ctx, product, kindTool, i)
 		if err != nil {
 			return err
@@ -189,14 +192,14 @@ func (s *Store) Tools(ctx context.Context, product string, o ListOptions) (List[
 	r := s.reader()
 	rows, err := r.query(ctx, `SELECT id, spec, created_at FROM tools
 		WHERE product = ? AND (created_at > ? OR (created_at = ? AND id > ?))
-		ORDER BY created_at, id LIMIT ?`, product, after.at, after.at, after.id, o.Limit+1)
+		ORDER BY created_at, id LIMIT ?`, product, after.at, after.at, after.id, o.limit()+1)
 	items, err := collect(rows, err, func(rows *sql.Rows) (schemas.Tool, error) { return scanTool(rows) })
 	if err != nil {
 		return List[schemas.Tool]{}, err
 	}
 	var total int
 	err = r.row(ctx, `SELECT count(*) FROM tools WHERE product = ?`, product).Scan(&total)
-	return page(items, o.Limit, total, func(t schemas.Tool) place { return place{timeMillis(t.CreatedAt), t.ID} }), err
+	return page(items, o.limit(), total, func(t schemas.Tool) place { return place{timeMillis(t.CreatedAt), t.ID} }), err
 }
 
 func (t *tx) readTool(ctx context.Context, product, id string) (schemas.Tool, error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"runa/schemas"
@@ -103,8 +102,8 @@ func (t *tx) openTurn(ctx context.Context, in schemas.TurnInput, message string)
 		return Opened{}, err
 	}
 	var waiting int
-	err = t.row(ctx, `SELECT count(*) FROM turns WHERE product = ? AND conversation = ? AND status = ?`,
-		in.Product, in.Session, string(schemas.TurnQueued)).Scan(&waiting)
+	err = t.row(ctx, `SELECT count(*) FROM turns WHERE product = ? AND conversation = ? AND status = 'queued'`,
+		in.Product, in.Session).Scan(&waiting)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -172,7 +171,8 @@ func (s *Store) ClaimPlace(ctx context.Context, product, turn string) (schemas.T
 				return err
 			}
 		}
-		return t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&status)
+		err = t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&status)
+		return notFound(err, "turn", turn)
 	})
 	return status, err
 }
@@ -184,8 +184,8 @@ func (t *tx) sessionOf(ctx context.Context, product, turn string) (session strin
 
 // passPlace gives the place to the next turn that is ready, if there is one.
 func (t *tx) passPlace(ctx context.Context, product string, c *conversation) error {
-	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND conversation = ? AND status = ? ORDER BY seq LIMIT 1`,
-		product, c.id, string(schemas.TurnQueued)).Scan(&c.holder)
+	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND conversation = ? AND status = 'queued' ORDER BY seq LIMIT 1`,
+		product, c.id).Scan(&c.holder)
 	if errors.Is(err, sql.ErrNoRows) {
 		c.holder = ""
 	} else if err != nil {
@@ -226,9 +226,11 @@ func (s *Store) CloseTurn(ctx context.Context, product, turn string, closing Clo
 		if err != nil {
 			return err
 		}
+		// The lock keeps a step from storing calls that the end would not see.
 		var status schemas.TurnStatus
-		if err := t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&status); err != nil {
-			return err
+		err = t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, turn).Scan(&status)
+		if err != nil {
+			return notFound(err, "turn", turn)
 		}
 		if !status.Final() {
 			if err := t.closeTurn(ctx, product, turn, &c, closing); err != nil {
@@ -297,84 +299,9 @@ func (t *tx) emitTurn(ctx context.Context, product string, full TurnRecord, clos
 	return t.emit(ctx, schemas.Event{
 		Product: product, Kind: schemas.EventTurn, Conversation: full.Session, Turn: full.ID,
 		Outcome: string(closing.Status), Answered: answered, Degraded: full.Degraded, Intent: intent,
-		Model: full.lastOutcome().Model, DurationMs: t.now - schemas.Millis(full.CreatedAt),
+		Model: full.lastOutcome().Model, DurationMs: max(0, t.now-schemas.Millis(full.CreatedAt)),
 		ModelCalls: int64(usage.ModelCalls), InputTokens: int64(usage.InputTokens), OutputTokens: int64(usage.OutputTokens),
 	})
-}
-
-// TurnRef names a turn that a caller waits for.
-type TurnRef struct {
-	Product, Turn string
-	// Draft is set while the caller does not know whether the turn was taken.
-	Draft string
-}
-
-// TurnState is what a waiting caller needs to know.
-type TurnState struct {
-	Status  schemas.TurnStatus // "" while the row is not there
-	Version int64
-	Refusal *schemas.Error
-}
-
-// TurnStates reads where turns stand, in the order of the refs: one query for
-// all the callers of a process.
-func (s *Store) TurnStates(ctx context.Context, refs []TurnRef) ([]TurnState, error) {
-	states := make([]TurnState, len(refs))
-	rows, err := s.queryPairs(ctx, `SELECT product, id, status, version FROM turns WHERE `, "(product = ? AND id = ?)", refs,
-		func(r TurnRef) []any { return []any{r.Product, r.Turn} })
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var product, id string
-		var state TurnState
-		err := rows.Scan(&product, &id, &state.Status, &state.Version)
-		for i, ref := range refs {
-			if ref.Product == product && ref.Turn == id {
-				states[i] = state
-			}
-		}
-		return struct{}{}, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return states, s.readRefusals(ctx, refs, states)
-}
-
-func (s *Store) readRefusals(ctx context.Context, refs []TurnRef, states []TurnState) error {
-	var open []TurnRef
-	for i, ref := range refs {
-		if states[i].Status == "" && ref.Draft != "" {
-			open = append(open, ref)
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	rows, err := s.queryPairs(ctx, `SELECT product, id, refusal FROM drafts WHERE refusal IS NOT NULL AND (`, "(product = ? AND id = ?)", open,
-		func(r TurnRef) []any { return []any{r.Product, r.Draft} }, ")")
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var product, id, text string
-		if err := rows.Scan(&product, &id, &text); err != nil {
-			return struct{}{}, err
-		}
-		var refusal schemas.Error
-		err := json.Unmarshal([]byte(text), &refusal)
-		for i, ref := range refs {
-			if ref.Product == product && ref.Draft == id {
-				states[i].Refusal = &refusal
-			}
-		}
-		return struct{}{}, err
-	})
-	return err
-}
-
-func (s *Store) queryPairs(ctx context.Context, head, pair string, refs []TurnRef, args func(TurnRef) []any, tail ...string) (*sql.Rows, error) {
-	var all []any
-	for _, ref := range refs {
-		all = append(all, args(ref)...)
-	}
-	where := strings.TrimSuffix(strings.Repeat(pair+" OR ", len(refs)), " OR ")
-	return s.reader().query(ctx, head+where+strings.Join(tail, ""), all...)
 }
 
 // StaleTurn is a turn that nothing has moved for a while.

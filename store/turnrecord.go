@@ -163,7 +163,7 @@ func (s StepRecord) view() schemas.Step {
 		v.Kind = schemas.StepRetrieve
 	}
 	if s.Outcome != nil {
-		v.DurationMs = s.Ended.Sub(s.Began).Milliseconds()
+		v.DurationMs = max(0, s.Ended.Sub(s.Began).Milliseconds())
 		v.Model, v.Passages, v.CallIDs = s.Outcome.Model, len(s.Outcome.Passages), s.Outcome.Calls
 	}
 	return v

@@ -15,6 +15,7 @@ CREATE TABLE keys (
     name        TEXT NOT NULL,
     hash        TEXT NOT NULL UNIQUE,
     hint        TEXT NOT NULL,
+    first       BIGINT NOT NULL,    -- 1: given or made at a start
     created_at  BIGINT NOT NULL,
     revoked_at  BIGINT
 );
@@ -86,6 +87,7 @@ CREATE TABLE turns (
     PRIMARY KEY (product, id)
 );
 CREATE INDEX turns_conversation ON turns (product, conversation, seq);
+CREATE INDEX turns_queued ON turns (product, conversation, seq) WHERE status = 'queued';
 CREATE INDEX turns_open ON turns (touched_at) WHERE status IN ('queued', 'running', 'waiting');
 
 CREATE TABLE steps (
@@ -139,6 +141,8 @@ CREATE TABLE sources (
     status          TEXT NOT NULL,
     reason          TEXT NOT NULL,
     run             BIGINT NOT NULL,
+    taken_in        BIGINT NOT NULL, -- pages that are, or were, to be fetched
+    left_out        BIGINT NOT NULL, -- pages that were not, when they were found
     created_at      BIGINT NOT NULL,
     touched_at      BIGINT NOT NULL,
     crawled_at      BIGINT,
@@ -177,7 +181,8 @@ CREATE TABLE pages (
     PRIMARY KEY (product, source, url)
 );
 CREATE UNIQUE INDEX pages_id ON pages (product, source, id);
-CREATE INDEX pages_state ON pages (product, source, state, not_before);
+CREATE INDEX pages_frontier ON pages (product, source, state, depth, url);
+CREATE INDEX pages_due ON pages (product, source, state, not_before);
 CREATE INDEX pages_hash ON pages (product, source, hash);
 CREATE INDEX pages_path ON pages (product, source, path_key);
 
@@ -203,7 +208,7 @@ CREATE TABLE outbox (
     event         TEXT NOT NULL,
     batch         TEXT
 );
-CREATE INDEX outbox_batch ON outbox (batch);
+CREATE INDEX outbox_batch ON outbox (batch, id);
 
 -- The unique destination is the fence: one open batch at a time.
 CREATE TABLE batches (
