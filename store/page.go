@@ -121,14 +121,15 @@ type Lease struct {
 }
 
 // takeable selects what LeasePages may hand out. The pending pages come in the
-// order of their index and stop at the limit, however long the frontier is; the
-// source's row is locked, so no one else is choosing.
+// order of their index and stop at the limit, however long the frontier is (the
+// + keeps SQLite from the index by time, after which it would sort them all);
+// the source's row is locked, so no one else is choosing.
 const takeable = `SELECT id FROM (
 		SELECT id, depth, url, lease_owner FROM pages
 		WHERE product = ? AND source = ? AND state = 'leased' AND (lease_until <= ? OR lease_owner = ?)
 	UNION ALL
 		SELECT id, depth, url, '' FROM (SELECT id, depth, url FROM pages
-			WHERE product = ? AND source = ? AND state = 'pending' AND not_before <= ?
+			WHERE product = ? AND source = ? AND state = 'pending' AND +not_before <= ?
 			ORDER BY depth, url LIMIT ?) AS due
 	) AS takeable ORDER BY CASE WHEN lease_owner = ? THEN 0 ELSE 1 END, depth, url LIMIT ?`
 
@@ -156,7 +157,8 @@ func (s *Store) LeasePages(ctx context.Context, product, source string, run int6
 		return nil, err
 	}
 	rows, err := s.reader().query(ctx, `SELECT url, id, etag, last_modified, hash, lease_token, depth, tries, leases, version
-		FROM pages WHERE product = ? AND source = ? AND lease_token = ? ORDER BY depth, url`, product, source, token)
+		FROM pages WHERE product = ? AND source = ? AND state = 'leased' AND lease_token = ?
+		ORDER BY depth, url`, product, source, token)
 	return collect(rows, err, func(rows *sql.Rows) (l Lease, err error) {
 		return l, rows.Scan(&l.URL, &l.ID, &l.ETag, &l.LastModified, &l.Hash, &l.Token, &l.Depth, &l.Tries, &l.Version, &l.Current)
 	})

@@ -18,15 +18,50 @@ func TestSQLite(t *testing.T) {
 	folder := t.TempDir()
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) *store.Store {
 		t.Helper()
-		sealer, err := seal.Load(filepath.Join(folder, "keyset.json"), "")
-		require.NoError(t, err)
-		s, err := store.Open(t.Context(), store.Config{
-			Path: filepath.Join(folder, opts.Database), Sealer: sealer, Now: opts.Now,
-		})
-		require.NoError(t, err)
-		return s
+		return open(t, folder, opts)
 	})
 	t.Cleanup(func() { requireNowhere(t, folder, storetest.Secret) })
+}
+
+func open(tb testing.TB, folder string, opts storetest.Options) *store.Store {
+	tb.Helper()
+	sealer, err := seal.Load(filepath.Join(folder, "keyset.json"), "")
+	require.NoError(tb, err)
+	s, err := store.Open(tb.Context(), store.Config{
+		Path: filepath.Join(folder, opts.Database), Sealer: sealer, Now: opts.Now,
+	})
+	require.NoError(tb, err)
+	return s
+}
+
+func BenchmarkTurn(b *testing.B) {
+	storetest.BenchmarkTurn(b, func(b *testing.B) *store.Store {
+		b.Helper()
+		return open(b, b.TempDir(), storetest.Options{Database: "runa.db"})
+	})
+}
+
+// TestSQLitePath opens files whose names mean something in a URL.
+func TestSQLitePath(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for _, name := range []string{"plain.db", "with space.db", "a?b=c.db", "100%41#.db", "ä&.db"} {
+		s := open(t, folder, storetest.Options{Database: name})
+		_, err := s.CreateProduct(t.Context(), "prod_of", name)
+		require.NoError(t, err, "each name is a file of its own")
+		require.NoError(t, s.Close())
+		require.FileExists(t, filepath.Join(folder, name))
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	t.Parallel()
+	_, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "no folder", "runa.db")})
+	require.ErrorContains(t, err, "no folder")
+	path := filepath.Join(t.TempDir(), "runa.db")
+	require.NoError(t, os.WriteFile(path, []byte("this is no database, however long the text may be"), 0o600))
+	_, err = store.Open(t.Context(), store.Config{Path: path})
+	require.ErrorContains(t, err, path)
 }
 
 // requireNowhere looks for a secret in all that the databases' files hold.

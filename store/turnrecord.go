@@ -175,7 +175,7 @@ func (s StepRecord) view() schemas.Step {
 func (s *Store) History(ctx context.Context, product string, r TurnRecord, limit int) ([]schemas.Message, error) {
 	rows, err := s.reader().query(ctx, `SELECT m.id, m.role, m.content, m.at
 		FROM messages m JOIN turns t ON t.product = m.product AND t.id = m.turn
-		WHERE m.product = ? AND m.conversation = ? AND t.seq < ?
+		WHERE t.product = ? AND t.conversation = ? AND t.seq < ?
 		ORDER BY t.seq DESC, m.n DESC LIMIT ?`, product, r.Session, r.Seq, limit)
 	messages, err := collect(rows, err, scanMessage)
 	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
