@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -15,22 +16,18 @@ const heartbeatEvery = time.Second
 // activity that may last: work before the first beat is work that a dead
 // worker's timeout does not see, and a cancel arrives only with a beat.
 func heartbeat(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(heartbeatEvery)
-		defer ticker.Stop()
-		for {
+	beating, end := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for beating.Err() == nil {
 			activity.RecordHeartbeat(ctx)
-			select {
-			case <-ticker.C:
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			}
+			_ = sleep(beating, heartbeatEvery) // an early end is seen above
 		}
-	}()
-	return func() { close(done) }
+	})
+	return func() {
+		end()
+		ended.Wait()
+	}
 }
 
 // sleep waits, or returns early with the context's error.

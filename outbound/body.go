@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/andybalholm/brotli"
 )
 
 // Why a body was not read to its end.
@@ -26,7 +28,7 @@ var (
 
 // AcceptEncoding is the Accept-Encoding of what ReadBody decodes. A request
 // without the header is answered without compression.
-const AcceptEncoding = "gzip, deflate"
+const AcceptEncoding = "gzip, deflate, br"
 
 // ratioFloor is how much may be decoded before the ratio is looked at: small
 // bodies of one repeated character are no bombs.
@@ -177,6 +179,8 @@ func decoder(wire io.Reader, header http.Header) (io.Reader, error) {
 		r, err = gzip.NewReader(wire)
 	case "deflate":
 		r, err = inflate(wire)
+	case "br":
+		r, err = unbrotli(wire)
 	default:
 		return nil, fmt.Errorf("%w: Content-Encoding is not one of %s", ErrEncoding, AcceptEncoding)
 	}
@@ -204,4 +208,13 @@ func inflate(wire io.Reader) (io.Reader, error) {
 		return zlib.NewReader(r)
 	}
 	return flate.NewReader(r), nil
+}
+
+// unbrotli reads "br". Unlike the others it would take no body for a cut one.
+func unbrotli(wire io.Reader) (io.Reader, error) {
+	r := bufio.NewReader(wire)
+	if _, err := r.Peek(1); err != nil {
+		return nil, err
+	}
+	return brotli.NewReader(r), nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/stretchr/testify/require"
 
 	"runa/outbound"
@@ -31,6 +32,8 @@ func gzipped(w io.Writer) flushCloser { return gzip.NewWriter(w) }
 
 func zlibbed(w io.Writer) flushCloser { return zlib.NewWriter(w) }
 
+func brotlied(w io.Writer) flushCloser { return brotli.NewWriter(w) }
+
 func flated(w io.Writer) flushCloser {
 	f, err := flate.NewWriter(w, flate.BestCompression)
 	if err != nil {
@@ -47,6 +50,7 @@ var compressors = []struct {
 	{"X-GZip", gzipped},
 	{"deflate", zlibbed},
 	{"deflate", flated},
+	{"br", brotlied},
 }
 
 // fetch reads what handler answers, within limits.
@@ -91,7 +95,7 @@ func TestReadBodyDecodes(t *testing.T) {
 
 func TestReadBodyWithoutBody(t *testing.T) {
 	t.Parallel()
-	for _, coding := range []string{"", "gzip", "deflate"} {
+	for _, coding := range []string{"", "gzip", "deflate", "br"} {
 		got, err := fetch(t, outbound.Limits{}, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", coding)
 			w.WriteHeader(http.StatusNotModified)
@@ -115,6 +119,7 @@ func TestReadBodyRefusesEncodings(t *testing.T) {
 		{"gzip", good[:len(good)-6]},
 		{"deflate", []byte("\xff\xff\xff\xff")},
 		{"deflate", []byte("x")},
+		{"br", []byte("\xff\xff\xff\xff")},
 	} {
 		_, err := fetch(t, outbound.Limits{}, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", c.coding)

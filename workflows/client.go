@@ -9,7 +9,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"runa/activities"
@@ -52,13 +51,12 @@ func (c *Client) StartTurn(ctx context.Context, in schemas.TurnInput) (started b
 }
 
 func (c *Client) sameBody(ctx context.Context, id, hash string) error {
-	d, err := c.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	d, err := c.Temporal.DescribeWorkflow(ctx, id, "")
 	if err != nil {
 		return unavailable(err)
 	}
 	var known string
-	memo := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[bodyHashMemo]
-	if err := converter.GetDefaultDataConverter().FromPayload(memo, &known); err != nil {
+	if err := d.GetMemoValue(bodyHashMemo, &known); err != nil {
 		return fmt.Errorf("memo of %s: %w", id, err)
 	}
 	if known != hash {

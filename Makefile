@@ -1,0 +1,44 @@
+# Everything that is run here, by name. `make` lists it.
+
+export CGO_ENABLED := 0
+TOOLS := $(CURDIR)/bin/tools
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Run everything in one process, with the demo product
+	bin/runa serve --demo
+
+.PHONY: build
+build: ## Build bin/runa
+	go build -ldflags="-s -w" -o bin/runa ./cmd/runa
+
+.PHONY: test
+test: ## Run all tests; needs only Go
+	go test -timeout 20m ./...
+
+.PHONY: test-race
+test-race: ## Run the tests under the race detector; needs gcc
+	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v /test/)
+
+.PHONY: lint
+lint: $(TOOLS) ## Run the linters
+	go mod tidy -diff
+	$(TOOLS)/golangci-lint run
+	$(TOOLS)/workflowcheck ./workflows/...
+
+.PHONY: bench
+bench: build ## Measure turns, start, memory and disk; prints ratios against an untuned engine
+	RUNA_TEST_BINARY=$(CURDIR)/bin/runa go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+
+$(TOOLS): Makefile
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(GOLANGCI_LINT)
+	GOBIN=$(TOOLS) go install $(WORKFLOWCHECK)
+	touch $(TOOLS)
