@@ -239,3 +239,10 @@ func TestCancelledMidway(t *testing.T) {
 	require.ErrorAs(t, err, &failure)
 	require.True(t, failure.Retryable)
 }
+
+func BenchmarkGenerate(b *testing.B) {
+	passages := numbered(ledgerline)
+	for b.Loop() {
+		ask(b, "What does the Pro plan cost?", passages, everything...)
+	}
+}

@@ -108,8 +108,8 @@ func (f *filler) boolean(name string) (any, bool) {
 		return b, err == nil
 	}
 	words := splitName(name)
-	last := words[len(words)-1]
-	if len(words) == 1 && len(last) < 4 {
+	last := lastWord(words)
+	if len(words) < 2 && len(last) < 4 {
 		return nil, false
 	}
 	for _, w := range words {
@@ -122,6 +122,13 @@ func (f *filler) boolean(name string) (any, bool) {
 		return true, true
 	}
 	return !negation.MatchString(f.text[:at]), true
+}
+
+func lastWord(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[len(words)-1]
 }
 
 // counting are words by which people say how many.
@@ -181,8 +188,7 @@ func (f *filler) datePart(name string) (any, bool) {
 	parts := map[string]int{
 		"year": p.start.Year(), "quarter": (int(p.start.Month()) + 2) / 3, "month": int(p.start.Month()), "day": p.start.Day(),
 	}
-	words := splitName(name)
-	last := words[len(words)-1]
+	last := lastWord(splitName(name))
 	if known[last] {
 		f.typed = true
 	}

@@ -1,6 +1,7 @@
 package extractive
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -54,6 +55,7 @@ type reader struct {
 	headings []wordSet // per passage, of title and heading
 	titles   []wordSet
 	leaves   []wordSet // per passage, of its last heading
+	ratings  []rating  // per unit
 	weights  map[string]float64
 	total    float64
 }
@@ -65,11 +67,15 @@ func fromKnowledge(q question, passages []llm.Passage) answer {
 		return answer{}
 	}
 	r := newReader(q, passages)
-	best, score, confidence := r.best()
+	if len(r.units) == 0 {
+		return answer{}
+	}
+	best := r.best()
+	confidence := r.ratings[best].confidence
 	if confidence < enough {
 		return answer{confidence: confidence}
 	}
-	return answer{pieces: r.render(r.choose(best, score)), confidence: confidence}
+	return answer{pieces: r.render(r.choose(best)), confidence: confidence}
 }
 
 func newReader(q question, passages []llm.Passage) *reader {
@@ -89,6 +95,10 @@ func newReader(q question, passages []llm.Passage) *reader {
 	for _, s := range q.stems {
 		r.weights[s] = r.weight(s)
 		r.total += r.weights[s]
+	}
+	r.ratings = make([]rating, len(r.units))
+	for i := range r.units {
+		r.ratings[i] = r.rate(i)
 	}
 	return r
 }
@@ -114,41 +124,41 @@ func (r *reader) weight(s string) float64 {
 	return w
 }
 
-// best returns the unit that answers best, its score, and how much of the
-// question it covers.
-func (r *reader) best() (at int, score, confidence float64) {
-	at = -1
+// rating is how well a unit answers, and how much of the question it covers.
+type rating struct{ score, confidence float64 }
+
+// best returns the unit that answers best.
+func (r *reader) best() int {
+	best := 0
 	for i := range r.units {
-		s, c := r.score(i)
-		if at < 0 || s > score {
-			at, score, confidence = i, s, c
+		if r.ratings[i].score > r.ratings[best].score {
+			best = i
 		}
 	}
-	return at, score, confidence
+	return best
 }
 
-// score rates a unit: how much of the question it and its surroundings cover,
+// rate rates a unit: how much of the question it and its surroundings cover,
 // and whether it is the kind of answer that the question waits for.
-func (r *reader) score(i int) (score, confidence float64) {
+func (r *reader) rate(i int) rating {
 	u := &r.units[i]
 	if u.head {
-		return 0, 0
+		return rating{}
 	}
 	var sum, covered float64
-	for s, w := range r.weights {
-		in := r.place(i, s)
+	for _, s := range r.q.stems {
+		in, w := r.place(i, s), r.weights[s]
 		if in == 0 && r.q.proper[s] {
 			covered -= 0.5 * w // a name that is not there: another thing is asked for
 		}
 		sum += w * in
 		covered += w * credit(in)
 	}
-	confidence = covered / r.total
-	score = sum/r.total + cueBonus(r.q.cue, u) + r.topic(i)
+	score := sum/r.total + cueBonus(r.q.cue, u) + r.topic(i)
 	if u.intro {
 		score -= 0.02 // what it leads to is better, all else equal
 	}
-	return score, confidence
+	return rating{score, covered / r.total}
 }
 
 // topic rates how much of what a unit's heading and text are about is asked
@@ -255,15 +265,14 @@ func cueBonus(c cue, u *unit) float64 {
 
 // choose returns the units of the reply, in the order they are said: the best,
 // what belongs to it, and others that answer nearly as well.
-func (r *reader) choose(best int, score float64) []int {
+func (r *reader) choose(best int) []int {
 	chosen := r.together(best)
 	if r.q.story {
 		chosen = append(chosen, r.following(best)...)
 	}
 	covered := r.coveredBy(chosen)
 	for _, i := range r.ranked() {
-		s, confidence := r.score(i)
-		if len(chosen) >= maxUnits || s < further*score || confidence < enough {
+		if len(chosen) >= maxUnits || r.ratings[i].score < further*r.ratings[best].score || r.ratings[i].confidence < enough {
 			break
 		}
 		if slices.Contains(chosen, i) || !r.adds(i, covered, r.units[best].passage) {
@@ -308,28 +317,11 @@ func (r *reader) following(i int) []int {
 
 // ranked are the units by score, the best first.
 func (r *reader) ranked() []int {
-	type scored struct {
-		at    int
-		score float64
+	order := make([]int, len(r.units))
+	for i := range order {
+		order[i] = i
 	}
-	list := make([]scored, len(r.units))
-	for i := range r.units {
-		s, _ := r.score(i)
-		list[i] = scored{i, s}
-	}
-	slices.SortStableFunc(list, func(a, b scored) int {
-		switch {
-		case a.score > b.score:
-			return -1
-		case a.score < b.score:
-			return 1
-		}
-		return 0
-	})
-	order := make([]int, len(list))
-	for i, s := range list {
-		order[i] = s.at
-	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.ratings[b].score, r.ratings[a].score) })
 	return order
 }
 
@@ -422,11 +414,9 @@ func (r *reader) withIntro(list []int) []int {
 // tableRows returns the header and the rows that hold as much of the question
 // as row i does.
 func (r *reader) tableRows(i int) []int {
-	best, _ := r.score(i)
 	var list []int
 	for _, j := range r.block(i) {
-		s, _ := r.score(j)
-		if r.units[j].head || j == i || s >= best-1e-9 {
+		if r.units[j].head || j == i || r.ratings[j].score >= r.ratings[i].score-1e-9 {
 			list = append(list, j)
 		}
 	}

@@ -2,6 +2,7 @@ package extractive
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -47,6 +48,10 @@ var (
 	}
 )
 
+// maxStems bounds the words that are looked for: a message may be 256 KB. Of
+// a long one both ends count, where people put what they ask.
+const maxStems = 64
+
 // readQuestion reads the last user message; a short follow-up also takes the
 // words of the message before it.
 func readQuestion(messages []llm.Message) question {
@@ -62,6 +67,9 @@ func readQuestion(messages []llm.Message) question {
 	q := question{text: texts[len(texts)-1]}
 	q.stems = contentStems(q.text)
 	asked := q.text
+	if len(q.stems) > maxStems {
+		q.stems = slices.Concat(q.stems[:maxStems/2], q.stems[len(q.stems)-maxStems/2:])
+	}
 	if len(texts) > 1 && len(q.stems) <= 4 && (followUp.MatchString(q.text) || len(q.stems) == 0 || bare(q.text)) {
 		q.before = texts[len(texts)-2]
 		q.stems = merge(q.stems, contentStems(q.before))

@@ -1,7 +1,6 @@
 package extractive
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 )
@@ -16,25 +15,37 @@ func stemsOf(text string) []string {
 	return out
 }
 
-// spellings are things that people write in several words or ways.
-var spellings = []struct {
-	pattern *regexp.Regexp
-	word    string
-}{
-	{regexp.MustCompile(`(?i)\be-mail`), "email"},
-	{regexp.MustCompile(`(?i)\b(log|sign)[ -](in|on)\b`), "signin"},
-	{regexp.MustCompile(`(?i)\bsingle signin\b`), "sso"},
-	{regexp.MustCompile(`(?i)\bset[ -]up\b`), "setup"},
-	{regexp.MustCompile(`(?i)\b(two|multi|2)[ -]factor( auth(entication)?)?\b`), "2fa"},
-	{regexp.MustCompile(`(?i)\b(credit|debit) card`), "card"},
-	{regexp.MustCompile(`(?i)\b(at most|up to|no more than)\b`), "maximum"},
+// spellings are pairs of words that stand for one, which people also write as
+// one or otherwise. A pair may be made of what a pair became.
+var spellings = map[string]string{
+	"e mail": "email",
+	"log in": "signin", "log on": "signin", "sign in": "signin", "sign on": "signin",
+	"single signin": "sso",
+	"set up":        "setup",
+	"two factor":    "2fa", "2 factor": "2fa", "multi factor": "2fa",
+	"2fa authentication": "2fa", "2fa auth": "2fa",
+	"credit card": "card", "debit card": "card",
+	"at most": "maximum", "up to": "maximum",
+}
+
+// respell joins the pairs of spellings.
+func respell(words []string) []string {
+	out := words[:0]
+	for _, w := range words {
+		for len(out) > 0 {
+			joined, ok := spellings[out[len(out)-1]+" "+w]
+			if !ok {
+				break
+			}
+			out, w = out[:len(out)-1], joined
+		}
+		out = append(out, w)
+	}
+	return out
 }
 
 // wordsOf cuts text into words in lower case.
 func wordsOf(text string) []string {
-	for _, s := range spellings {
-		text = s.pattern.ReplaceAllLiteralString(text, s.word)
-	}
 	var out []string
 	var word strings.Builder
 	flush := func() {
@@ -59,7 +70,7 @@ func wordsOf(text string) []string {
 		last = r
 	}
 	flush()
-	return out
+	return respell(out)
 }
 
 // suffixes are taken off the end of a word, the first that fits.
