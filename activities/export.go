@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"runa/analytics"
 )
 
@@ -20,11 +22,18 @@ const (
 )
 
 // ExportEvents sends the outbox to the analytics store, batch by batch, for a
-// while. A second run goes on with the batch that is open: its events are
-// fixed and its id is known to the store, so none counts twice.
+// while, or until its worker stops. A second run goes on with the batch that
+// is open: its events are fixed and its id is known to the store, so none
+// counts twice.
 func (a *Activities) ExportEvents(ctx context.Context) error {
 	defer heartbeat(ctx)()
+	stopping := activity.GetWorkerStopChannel(ctx)
 	for end := time.Now().Add(exportShift); time.Now().Before(end); {
+		select {
+		case <-stopping:
+			return nil
+		default:
+		}
 		sent, err := a.exportBatch(ctx)
 		if err == nil && sent == 0 {
 			err = sleep(ctx, exportPause)
