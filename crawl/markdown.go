@@ -20,6 +20,9 @@ import (
 const (
 	markStart = "\uE000"
 	markEnd   = "\uE001"
+	// markSpace stands for the space between a text and an element in its
+	// line, which extractors trim: "press <b>Save</b> now" would lose both.
+	markSpace = "\uE002"
 )
 
 var markPattern = regexp.MustCompile(markStart + `(\d+)` + markEnd)
@@ -53,7 +56,39 @@ func mark(doc *html.Node) *marks {
 		}
 		n.AppendChild(textNode(markStart + strconv.Itoa(i) + markEnd))
 	}
+	for n := range doc.Descendants() {
+		if n.Type == html.TextNode {
+			n.Data = markSpaces(n)
+		}
+	}
 	return m
+}
+
+// inline are the elements that stand within a line of text.
+var inline = map[atom.Atom]bool{
+	atom.A: true, atom.Abbr: true, atom.B: true, atom.Cite: true, atom.Code: true, atom.Em: true, atom.I: true,
+	atom.Kbd: true, atom.Mark: true, atom.S: true, atom.Samp: true, atom.Small: true, atom.Span: true,
+	atom.Strong: true, atom.Sub: true, atom.Sup: true, atom.Time: true, atom.U: true, atom.Var: true,
+}
+
+func isInline(n *html.Node) bool {
+	return n != nil && n.Type == html.ElementNode && inline[n.DataAtom]
+}
+
+// markSpaces is a text with its spaces towards inline elements marked.
+func markSpaces(n *html.Node) string {
+	const spaces = " \t\n\r\f"
+	text := n.Data
+	if strings.Trim(text, spaces) == "" {
+		return text // between elements that need not be words of a line
+	}
+	if rest := strings.TrimLeft(text, spaces); rest != text && isInline(n.PrevSibling) {
+		text = markSpace + rest
+	}
+	if rest := strings.TrimRight(text, spaces); rest != text && isInline(n.NextSibling) {
+		text = rest + markSpace
+	}
+	return text
 }
 
 func withoutPrivate(s string) string {
@@ -175,7 +210,8 @@ func (m *marks) markdown(root *html.Node) string {
 	if err != nil {
 		return ""
 	}
-	return normalText(markPattern.ReplaceAllStringFunc(string(out), m.anchor))
+	text := markPattern.ReplaceAllStringFunc(string(out), m.anchor)
+	return normalText(strings.ReplaceAll(text, markSpace, " "))
 }
 
 // newConverter is made for each page: a converter is not documented to be safe
