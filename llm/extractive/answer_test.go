@@ -214,7 +214,7 @@ func requireQuoted(t *testing.T, reply string, passages []llm.Passage) {
 var number = regexp.MustCompile(`[\[(](\d+)[\])]`)
 
 func plain(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = string([]rune(s)) // each byte that is no UTF-8 is U+FFFD
 	return strings.Join(strings.Fields(number.ReplaceAllString(s, "($1)")), " ")
 }
 

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"runa/llm"
 )
@@ -470,8 +469,5 @@ var bracketed = regexp.MustCompile(`\[(\d+)\]`)
 
 // neutral rewrites what a reader would take for a marker of ours.
 func neutral(text string) string {
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "\uFFFD")
-	}
-	return bracketed.ReplaceAllString(text, "($1)")
+	return bracketed.ReplaceAllString(string([]rune(text)), "($1)") // []rune: a reply is UTF-8
 }

@@ -126,7 +126,7 @@ var answerable = []struct{ question, url, phrase string }{
 	{"How do I transfer ownership of the workspace?", "/users#roles", "Transfer ownership"},
 	{"Do you support SAML single sign-on?", "/security", "Enterprise plan"},
 	{"How do I turn on two-factor authentication?", "/security", "Profile → Security"},
-	{"I forgot my password, how do I reset it?", "/security", "Forgot password?"},
+	{"I forgot my password, how do I reset it?", "/security", "**Forgot password?** on the sign-in page."},
 	{"Can I get 2FA codes by SMS?", "/security", "not offered"},
 	{"How do I export my data?", "/exports", "Start export"},
 	{"How many rows can an export have?", "/exports", "500,000 rows"},

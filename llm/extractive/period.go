@@ -83,15 +83,15 @@ var dates = []struct {
 	},
 	{
 		regexp.MustCompile(`(?i)\bQ([1-4])[-/ ]?\s*(?:of\s+)?` + yearWord + `\b`),
-		func(g []string) (period, bool) { return quarter(g[2], g[1]) },
+		func(g []string) (period, bool) { return quarter(g[2], g[1]), true },
 	},
 	{
 		regexp.MustCompile(`(?i)\b` + yearWord + `[-/ ]?Q([1-4])\b`),
-		func(g []string) (period, bool) { return quarter(g[1], g[2]) },
+		func(g []string) (period, bool) { return quarter(g[1], g[2]), true },
 	},
 	{
 		regexp.MustCompile(`(?i)\b(first|second|third|fourth|1st|2nd|3rd|4th)\s+quarter\s+(?:of\s+)?` + yearWord + `\b`),
-		func(g []string) (period, bool) { return quarter(g[2], ordinals[strings.ToLower(g[1])]) },
+		func(g []string) (period, bool) { return quarter(g[2], ordinals[strings.ToLower(g[1])]), true },
 	},
 	{
 		regexp.MustCompile(`(?i)\b` + monthWord + `,?\s+(?:of\s+)?` + yearWord + `\b`),
@@ -177,8 +177,8 @@ func month(y, m string) (period, bool) {
 	return period{layoutMonth, at(atoi(y), n, 1)}, n >= 1 && n <= 12
 }
 
-func quarter(y, q string) (period, bool) {
-	return period{layoutQuarter, at(atoi(y), 3*atoi(q)-2, 1)}, true
+func quarter(y, q string) period {
+	return period{layoutQuarter, at(atoi(y), 3*atoi(q)-2, 1)}
 }
 
 // write writes a moment's period in a layout; style is an example or a hint of

@@ -48,9 +48,20 @@ var (
 	}
 )
 
-// maxStems bounds the words that are looked for: a message may be 256 KB. Of
-// a long one both ends count, where people put what they ask.
-const maxStems = 64
+// A message may be 256 KB. Of a long one both ends are read, where people put
+// what they ask.
+const (
+	maxText  = 4096 // bytes
+	maxStems = 64
+)
+
+// ends returns a text, or the beginning and the end of a long one.
+func ends(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText/2], "") + "\n" + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
+}
 
 // readQuestion reads the last user message; a short follow-up also takes the
 // words of the message before it.
@@ -58,7 +69,7 @@ func readQuestion(messages []llm.Message) question {
 	var texts []string
 	for _, m := range messages {
 		if m.Role == llm.RoleUser {
-			texts = append(texts, m.Text)
+			texts = append(texts, ends(m.Text))
 		}
 	}
 	if len(texts) == 0 {

@@ -78,7 +78,7 @@ func planTool(text string, q question, t llm.Tool, made []llm.Call) (plan, float
 	if !asksFor(text, verbs) {
 		return plan{}, 0
 	}
-	fit, named, covers := rate(subject, nouns, contentStems(t.Description))
+	fit, named, covers := rate(subject, f.units(), nouns, contentStems(t.Description))
 	args, missing := f.fill(s)
 	asked := request.MatchString(text)
 	switch {
@@ -109,6 +109,16 @@ func (f *filler) subject() []string {
 		if !readVerbs[s] && s != stem("report") && s != stem("last") && s != stem("tell") {
 			out = append(out, s)
 		}
+	}
+	return out
+}
+
+// units are the units of the periods in the message: who names March need not
+// say month.
+func (f *filler) units() []string {
+	var out []string
+	for _, p := range f.v.periods {
+		out = append(out, p.unitStems()...)
 	}
 	return out
 }
@@ -168,11 +178,12 @@ func firstOf(set wordSet) string {
 	return least
 }
 
-// rate says how well the words of a message fit a tool: fit in all, named the
+// rate says how well the words of a message, and those understood with them,
+// fit a tool: fit in all, named the
 // share of the name's words it has, covers the share of its own words that the
 // tool has.
-func rate(subject, nouns, description []string) (fit, named, covers float64) {
-	said := setOf(subject)
+func rate(subject, understood, nouns, description []string) (fit, named, covers float64) {
+	said := setOf(slices.Concat(subject, understood))
 	offered := setOf(slices.Concat(nouns, description))
 	if len(nouns) == 0 {
 		nouns = description[:min(2, len(description))]

@@ -128,6 +128,13 @@ func written(calls []llm.Call) string {
 	return strings.Join(list, "; ")
 }
 
+// Who names a month need not say that the revenue is monthly.
+func TestUnitIsUnderstood(t *testing.T) {
+	t.Parallel()
+	monthly := tool("get_monthly_revenue", "Revenue of one month", `{"type":"object","required":["month"],"properties":{"month":{"type":"string"}}}`)
+	require.Equal(t, `get_monthly_revenue {"month":"2026-03"}`, written(ask(t, "What was revenue in March 2026?", nil, monthly).Calls))
+}
+
 // A period is written as the schema says, or asked for.
 func TestPeriods(t *testing.T) {
 	t.Parallel()
@@ -187,6 +194,12 @@ func TestArgumentsOfFollowUp(t *testing.T) {
 		}})
 		require.Equal(t, `get_revenue {"period":"2026-03"}`, written(r.Calls), text)
 	}
+}
+
+func TestLongMessage(t *testing.T) {
+	t.Parallel()
+	r := ask(t, "Find the user ann@example.com. This is the log:\n"+strings.Repeat("17:03 ü failed\n", 15_000), nil, everything...)
+	require.Equal(t, `lookup_user {"email":"ann@example.com"}`, written(r.Calls))
 }
 
 // A call that was made in the turn is not made again.

@@ -193,11 +193,11 @@ func sentencesOf(text string) []string {
 
 func endsSentence(runes []rune, i int, r rune) bool {
 	switch r {
-	case '!', '?', '。', '！', '？':
+	case '。', '！', '？':
 		return true
-	case '.':
+	case '.', '!', '?': // a small letter goes on: "click **Lost it?** below"
 		next := i + 1
-		for next < len(runes) && !unicode.IsLetter(runes[next]) && !unicode.IsDigit(runes[next]) {
+		for next < len(runes) && next < i+8 && !unicode.IsLetter(runes[next]) && !unicode.IsDigit(runes[next]) {
 			next++
 		}
 		return next == len(runes) || !unicode.IsLower(runes[next])
@@ -206,7 +206,7 @@ func endsSentence(runes []rune, i int, r rune) bool {
 }
 
 func abbreviation(runes []rune) bool {
-	fields := strings.Fields(string(runes))
+	fields := strings.Fields(string(runes[max(0, len(runes)-12):]))
 	return len(fields) > 0 && abbreviations[strings.ToLower(strings.Trim(fields[len(fields)-1], `("'*_`))]
 }
 

@@ -114,10 +114,6 @@ use used using very want was wasnt we were what whats when where wheres which wh
 within without wont before after during work works would yes you your yours explain mean happen happens able long often soon
 `)
 
-// requestStems ask for something to be done or shown.
-var requestStems = stemSet(`show give get fetch find list look lookup pull tell check see display retrieve search
-create add make open send cancel delete remove update change set refund book schedule run start stop report`)
-
 func stemSet(list string) map[string]bool {
 	set := map[string]bool{}
 	for w := range strings.FieldsSeq(list) {

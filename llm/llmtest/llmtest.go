@@ -6,7 +6,6 @@ package llmtest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -192,7 +191,7 @@ func requestUnchanged(t *testing.T, m llm.Model) {
 	generate(t, m, req)
 	after, err := json.Marshal(req)
 	require.NoError(t, err)
-	require.Equal(t, string(before), string(after)) //nolint:testifylint // bytes, not JSON that means the same
+	require.Equal(t, string(before), string(after))
 }
 
 func sameAgain(t *testing.T, m llm.Model) {
@@ -207,24 +206,24 @@ func sameAgain(t *testing.T, m llm.Model) {
 func cancelled(t *testing.T, m llm.Model) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	requireFailure(t, m, ctx)
+	requireFailure(ctx, t, m)
 }
 
 func deadline(t *testing.T, m llm.Model) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	requireFailure(t, m, ctx)
+	requireFailure(ctx, t, m)
 }
 
 // requireFailure expects an *llm.Error at once.
-func requireFailure(t *testing.T, m llm.Model, ctx context.Context) { //nolint:revive // t comes first in a helper
+func requireFailure(ctx context.Context, t *testing.T, m llm.Model) {
 	t.Helper()
 	start := time.Now()
 	r, err := m.Generate(ctx, question(aboutKnowledge), nil)
 	require.Less(t, time.Since(start), 5*time.Second)
 	require.Nil(t, r)
 	var failure *llm.Error
-	require.True(t, errors.As(err, &failure), "%v is not an *llm.Error", err)
+	require.ErrorAs(t, err, &failure)
 	require.Contains(t, []schemas.Code{schemas.ModelUnavailable, schemas.ModelRefused, schemas.RateLimited}, failure.Code)
 	require.NotEmpty(t, failure.Message)
 }
