@@ -20,7 +20,7 @@ func TestSQLite(t *testing.T) {
 		t.Helper()
 		return open(t, folder, opts)
 	})
-	t.Cleanup(func() { requireNowhere(t, folder, storetest.Secret) })
+	t.Cleanup(func() { requireNoSecret(t, folder) })
 }
 
 func open(tb testing.TB, folder string, opts storetest.Options) *store.Store {
@@ -64,8 +64,9 @@ func TestOpenFails(t *testing.T) {
 	require.ErrorContains(t, err, path)
 }
 
-// requireNowhere looks for a secret in all that the databases' files hold.
-func requireNowhere(t *testing.T, folder, secret string) {
+// requireNoSecret looks for the tools' secret in all that the databases' files
+// hold.
+func requireNoSecret(t *testing.T, folder string) {
 	t.Helper()
 	files, err := os.ReadDir(folder)
 	require.NoError(t, err)
@@ -73,6 +74,6 @@ func requireNowhere(t *testing.T, folder, secret string) {
 	for _, file := range files {
 		content, err := os.ReadFile(filepath.Join(folder, file.Name())) //nolint:gosec // a file of this test
 		require.NoError(t, err)
-		require.False(t, bytes.Contains(content, []byte(secret)), file.Name())
+		require.False(t, bytes.Contains(content, []byte(storetest.Secret)), file.Name())
 	}
 }

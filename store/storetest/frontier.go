@@ -149,20 +149,23 @@ func leaseOrder(t *testing.T, f *fixture) {
 func leaseAgain(t *testing.T, f *fixture) {
 	id := f.source(t)
 	require.NoError(t, f.AddPages(f.ctx, north, id, 1, []store.NewPage{
-		newPage("a", 0), newPage("b", 0), newPage("c", 0), newPage("d", 5),
+		newPage("a", 1), newPage("b", 1), newPage("c", 1),
 	}, wide))
 	other := f.lease(t, id, "1/1", 1)
 	mine := f.lease(t, id, "1/2", 2)
 	require.Equal(t, []string{site + "b", site + "c"}, urls(mine))
 	f.index(t, id, mine[0], "text of b")
 
-	again := f.lease(t, id, "1/2", 2)
-	require.Equal(t, []string{site + "c", site + "d"}, urls(again), "its own first, then a new one; none that is done")
+	require.NoError(t, f.AddPages(f.ctx, north, id, 1, []store.NewPage{newPage("d", 0), newPage("e", 2)}, wide))
+	again := f.lease(t, id, "1/2", 1)
+	require.Equal(t, []string{site + "c"}, urls(again), "its own before any other; none that is done")
 	require.NotEqual(t, mine[1].Token, again[0].Token)
 	require.Equal(t, 2, again[0].Tries)
 	require.Greater(t, again[0].Version, mine[1].Version, "what the first fetch indexed has another number")
 	require.False(t, f.index(t, id, mine[1], "text of the first try"), "the first try is fenced off")
-	require.True(t, f.index(t, id, again[0], "text of c"))
+	again = f.lease(t, id, "1/2", 2)
+	require.Equal(t, []string{site + "d", site + "c"}, urls(again), "then the shallow ones")
+	require.True(t, f.index(t, id, again[1], "text of c"))
 	require.True(t, f.index(t, id, other[0], "text of a"))
 }
 

@@ -138,7 +138,7 @@ func nameless(err error, of ids) string {
 func (f *fixture) furnish(t *testing.T) ids {
 	t.Helper()
 	tool := f.tool(t, north, "revenue")
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	f.index(t, source, lease, "text of a")
 	require.NoError(t, f.AddPages(f.ctx, north, source, 1, []store.NewPage{newPage("b", 1)}, wide))
 	call := newCall("revenue")

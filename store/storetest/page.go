@@ -64,18 +64,18 @@ func (f *fixture) chunks(t *testing.T, source string) int {
 	return n
 }
 
-// leased adds a page of a new source and leases it.
-func (f *fixture) leased(t *testing.T, name string) (source string, lease store.Lease) {
+// leased makes a source with the page "a" and leases it.
+func (f *fixture) leased(t *testing.T) (source string, lease store.Lease) {
 	t.Helper()
 	source = f.source(t)
-	require.NoError(t, f.AddPages(f.ctx, north, source, 1, []store.NewPage{newPage(name, 0)}, wide))
+	require.NoError(t, f.AddPages(f.ctx, north, source, 1, []store.NewPage{newPage("a", 0)}, wide))
 	return source, f.lease(t, source, "1/1", 1)[0]
 }
 
-// retake leases a page again that was put off until now.
+// retake leases the page of a source once more, in a second run.
 func (f *fixture) retake(t *testing.T, source string) store.Lease {
 	t.Helper()
-	f.fail(t, source, 1)
+	f.fail(t, source)
 	_, run, err := f.CreateSource(f.ctx, north, sourceSpec(site), store.Idempotency{})
 	require.NoError(t, err)
 	leases, err := f.LeasePages(f.ctx, north, source, run, "2/1", 1, f.clock.now().Add(time.Minute))
@@ -85,7 +85,7 @@ func (f *fixture) retake(t *testing.T, source string) store.Lease {
 }
 
 func pageIndexed(t *testing.T, f *fixture) {
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	now := at(f.clock.advance(time.Second))
 	require.True(t, f.index(t, source, lease, "text of a"))
 	list, err := f.Pages(f.ctx, north, source, "", store.ListOptions{})
@@ -104,7 +104,7 @@ func pageIndexed(t *testing.T, f *fixture) {
 }
 
 func recordFenced(t *testing.T, f *fixture) {
-	source, old := f.leased(t, "a")
+	source, old := f.leased(t)
 	f.lease(t, source, "1/1", 1)
 	late := indexed(old, "late")
 	late.Links = []store.NewPage{newPage("found", 1)}
@@ -120,7 +120,7 @@ func recordFenced(t *testing.T, f *fixture) {
 }
 
 func recordLinks(t *testing.T, f *fixture) {
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	r := indexed(lease, "text")
 	r.Links = []store.NewPage{newPage("b", 1), newPage("c", 1), newPage("a", 1), {URL: site + "x", PathKey: site + "x", Reason: schemas.ReasonLimit}}
 	taken, _, err := f.RecordPage(f.ctx, north, source, 1, r, store.FrontierLimits{Pages: 2, Variants: 1})
@@ -132,7 +132,7 @@ func recordLinks(t *testing.T, f *fixture) {
 }
 
 func recordLater(t *testing.T, f *fixture) {
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	later := f.clock.now().Add(5 * time.Second)
 	f.record(t, source, store.PageResult{Lease: lease, State: schemas.PageFailed, Reason: schemas.ReasonStatus, Detail: "503", RetryAt: later})
 	require.Equal(t, map[string]string{site + "a": "pending status"}, f.pages(t, source))
@@ -147,7 +147,7 @@ func recordLater(t *testing.T, f *fixture) {
 }
 
 func recordUnchanged(t *testing.T, f *fixture) {
-	source, first := f.leased(t, "a")
+	source, first := f.leased(t)
 	f.index(t, source, first, "text")
 	lease := f.retake(t, source)
 	require.Equal(t, store.Lease{
@@ -168,7 +168,7 @@ func recordUnchanged(t *testing.T, f *fixture) {
 }
 
 func versionTakesOver(t *testing.T, f *fixture) {
-	source, first := f.leased(t, "a")
+	source, first := f.leased(t)
 	f.index(t, source, first, "old")
 	lease := f.retake(t, source)
 	old := store.DocumentRef{Source: source, Document: first.ID, Version: first.Version}
@@ -188,7 +188,7 @@ func pageLost(t *testing.T, f *fixture) {
 		{State: schemas.PageFailed, Reason: schemas.ReasonStatus, Detail: "404"},
 		{State: schemas.PageSkipped, Reason: schemas.ReasonNoIndex},
 	} {
-		source, first := f.leased(t, "a")
+		source, first := f.leased(t)
 		f.index(t, source, first, "old")
 		lost.Lease = f.retake(t, source)
 		taken, _, err := f.RecordPage(f.ctx, north, source, 2, lost, wide)
@@ -254,7 +254,7 @@ func duplicateAtOnce(t *testing.T, f *fixture) {
 }
 
 func liveOfMany(t *testing.T, f *fixture) {
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	f.index(t, source, lease, "text")
 	mine := store.DocumentRef{Source: source, Document: lease.ID, Version: lease.Version}
 	require.Empty(t, f.live(t))

@@ -46,7 +46,7 @@ func productClosed(t *testing.T, f *fixture) {
 	_, secret, err := f.CreateKey(f.ctx, north, "ci")
 	require.NoError(t, err)
 	tool := f.tool(t, north, "revenue")
-	source, lease := f.leased(t, "a")
+	source, lease := f.leased(t)
 	f.index(t, source, lease, "text")
 	call := f.call(t, "msg_1", newCall("revenue"))
 	in := f.draft(t, "s", "msg_2", "not opened yet")

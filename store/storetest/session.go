@@ -91,17 +91,17 @@ func sessionCloseQueued(t *testing.T, f *fixture) {
 	require.Empty(t, f.end(t, "msg_3"))
 }
 
-// fill runs one turn of a session and lets eight wait.
-func (f *fixture) fill(t *testing.T, session string) {
+// fill runs a turn of session "s" and lets eight wait.
+func (f *fixture) fill(t *testing.T) {
 	t.Helper()
-	f.open(t, session, "msg_0", schemas.TurnRunning)
+	f.open(t, "s", "msg_0", schemas.TurnRunning)
 	for i := range schemas.MaxQueuedTurns {
-		f.open(t, session, fmt.Sprint("msg_", i+1), schemas.TurnQueued)
+		f.open(t, "s", fmt.Sprint("msg_", i+1), schemas.TurnQueued)
 	}
 }
 
 func sessionFull(t *testing.T, f *fixture) {
-	f.fill(t, "s")
+	f.fill(t)
 	f.drain(t)
 	in := f.draft(t, "s", "msg_9", "one too many")
 	opened, err := f.OpenTurn(f.ctx, in)
@@ -124,7 +124,7 @@ func sessionFull(t *testing.T, f *fixture) {
 }
 
 func refusalStands(t *testing.T, f *fixture) {
-	f.fill(t, "s")
+	f.fill(t)
 	in := f.draft(t, "s", "msg_9", "one too many")
 	first, err := f.OpenTurn(f.ctx, in)
 	require.NoError(t, err)

@@ -50,9 +50,10 @@ func (f *fixture) source(t *testing.T) string {
 	return source.ID
 }
 
-func (f *fixture) fail(t *testing.T, source string, run int64) {
+// fail ends the first run of a source.
+func (f *fixture) fail(t *testing.T, source string) {
 	t.Helper()
-	require.NoError(t, f.FinishCrawl(f.ctx, north, source, run, schemas.SourceFailed, "no answer"))
+	require.NoError(t, f.FinishCrawl(f.ctx, north, source, 1, schemas.SourceFailed, "no answer"))
 }
 
 func sourceWhole(t *testing.T, f *fixture) {
@@ -115,7 +116,7 @@ func sourceRestarts(t *testing.T, f *fixture) {
 	leases := f.lease(t, id, "1/1", 3)
 	require.True(t, f.index(t, id, leases[0], "text of a"))
 	f.record(t, id, store.PageResult{Lease: leases[1], State: schemas.PageFailed, Reason: schemas.ReasonNetwork, Detail: "refused"})
-	f.fail(t, id, 1)
+	f.fail(t, id)
 
 	source, run, err := f.CreateSource(f.ctx, north, sourceSpec(site), store.Idempotency{})
 	require.NoError(t, err)
@@ -164,7 +165,7 @@ func crawlEndsOnce(t *testing.T, f *fixture) {
 	require.NoError(t, f.FinishCrawl(f.ctx, north, id, 7, schemas.SourceFailed, "another run's"))
 	require.NoError(t, f.FinishCrawl(f.ctx, north, id, 1, schemas.SourceReady, ""))
 	f.clock.advance(time.Minute)
-	f.fail(t, id, 1)
+	f.fail(t, id)
 
 	source, err := f.Source(f.ctx, north, id)
 	require.NoError(t, err)
@@ -301,7 +302,7 @@ func sourcesLive(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	other, _, err := f.CreateSource(f.ctx, south, sourceSpec(site), store.Idempotency{})
 	require.NoError(t, err)
-	f.fail(t, a, 1)
+	f.fail(t, a)
 	for _, c := range []struct{ named, want []string }{
 		{nil, []string{a, b.ID}},
 		{[]string{b.ID, other.ID, "ks_none"}, []string{b.ID}},

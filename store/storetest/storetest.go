@@ -72,7 +72,7 @@ type fixture struct {
 
 func setup(t *testing.T, open func(*testing.T, Options) *store.Store) *fixture {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	f := &fixture{ctx: ctx, clock: newClock()}
 	database := func() func(*testing.T) *store.Store {

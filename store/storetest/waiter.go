@@ -86,7 +86,7 @@ func versionGrows(t *testing.T, f *fixture) {
 }
 
 func manyWait(t *testing.T, f *fixture) {
-	f.fill(t, "s")
+	f.fill(t)
 	refused := f.draft(t, "s", "msg_refused", "one too many")
 	_, err := f.OpenTurn(f.ctx, refused)
 	require.NoError(t, err)
