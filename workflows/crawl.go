@@ -28,8 +28,8 @@ func crawl(ctx workflow.Context, in schemas.CrawlInput) error {
 	finish := activities.FinishCrawlInput{SourceKey: key}
 	if !in.Discovered {
 		err := workflow.ExecuteActivity(ctx, a.Discover, key).Get(ctx, nil)
-		if hopeless(err) {
-			finish.Failure = err.Error()
+		if why, yes := hopeless(err); yes {
+			finish.Failure = why
 			return workflow.ExecuteActivity(ctx, a.FinishCrawl, finish).Get(ctx, nil)
 		}
 		if err != nil {
@@ -57,8 +57,11 @@ func crawl(ctx workflow.Context, in schemas.CrawlInput) error {
 }
 
 // hopeless reports a failure that no retry mends and that is not the source's
-// end.
-func hopeless(err error) bool {
+// end, and says why in its own words: the engine's are nobody's business.
+func hopeless(err error) (why string, yes bool) {
 	var e *temporal.ApplicationError
-	return errors.As(err, &e) && e.NonRetryable() && typeOf(err) != schemas.Gone && typeOf(err) != schemas.NotFound
+	if !errors.As(err, &e) || !e.NonRetryable() || typeOf(err) == schemas.Gone || typeOf(err) == schemas.NotFound {
+		return "", false
+	}
+	return e.Message(), true
 }

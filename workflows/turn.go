@@ -6,6 +6,7 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -47,7 +48,10 @@ type turn struct {
 	key activities.TurnKey
 }
 
+// open takes the turn in. A cancel that comes first is seen after it: a row
+// that may be there needs the workflow to close it.
 func (t *turn) open(ctx workflow.Context) (store.Opened, error) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	var opened store.Opened
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, records), a.OpenTurn, t.in).Get(ctx, &opened)
 	if err == nil && opened.Refusal != nil {
@@ -166,10 +170,17 @@ func verdict(outcome error) (schemas.TurnStatus, *schemas.Error) {
 		return schemas.TurnFailed, schemas.Errorf(schemas.TurnLimit, "the turn ran out of time")
 	}
 	var e *temporal.ApplicationError
-	if code := typeOf(outcome); code != "" && errors.As(outcome, &e) {
+	if code := typeOf(outcome); errors.As(outcome, &e) && slices.Contains(reasons, code) {
 		return schemas.TurnFailed, schemas.Errorf(code, "%s", e.Message())
 	}
 	return schemas.TurnFailed, schemas.Errorf(schemas.Internal, "Internal error")
+}
+
+// reasons are the codes that say to a caller why a turn failed. The type of
+// any other error is Go's name for it, or a word of a newer worker.
+var reasons = []schemas.Code{
+	schemas.TurnLimit, schemas.ModelUnavailable, schemas.ModelRefused, schemas.RateLimited,
+	schemas.NotFound, schemas.Gone, schemas.Unavailable,
 }
 
 // typeOf returns the error's code, "" for one that has none.
