@@ -90,18 +90,18 @@ func manyWait(t *testing.T, f *fixture) {
 	refused := f.draft(t, "s", "msg_refused", "one too many")
 	_, err := f.OpenTurn(f.ctx, refused)
 	require.NoError(t, err)
-	refs := make([]store.TurnRef, 12_000)
+	refs := make([]store.TurnRef, 20_000)
 	for i := range refs {
 		refs[i] = store.TurnRef{Product: north, Turn: fmt.Sprint("msg_none_", i), Draft: fmt.Sprint("draft_none_", i)}
 	}
 	refs[7] = store.TurnRef{Product: north, Turn: "msg_0"}
-	refs[11_999] = store.TurnRef{Product: north, Turn: "msg_refused", Draft: refused.Draft}
+	refs[19_999] = store.TurnRef{Product: north, Turn: "msg_refused", Draft: refused.Draft}
 	states, err := f.TurnStates(f.ctx, refs)
 	require.NoError(t, err)
 	require.Equal(t, schemas.TurnRunning, states[7].Status)
-	require.Equal(t, schemas.ConversationBusy, states[11_999].Refusal.Code)
+	require.Equal(t, schemas.ConversationBusy, states[19_999].Refusal.Code)
 	for i, s := range states {
-		if i != 7 && i != 11_999 {
+		if i != 7 && i != 19_999 {
 			require.Equal(t, store.TurnState{}, s)
 		}
 	}
