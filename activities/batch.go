@@ -28,13 +28,15 @@ const (
 // batch is one FetchBatch at work.
 type batch struct {
 	*Activities
-	in       FetchBatchInput
-	source   schemas.Source
-	scope    crawl.Scope
-	robots   crawl.Robots
-	host     string
-	delay    time.Duration
-	deadline time.Time
+	in     FetchBatchInput
+	source schemas.Source
+	scope  crawl.Scope
+	robots crawl.Robots
+	// unreachable is why nothing can be asked of the host, if so.
+	unreachable error
+	host        string
+	delay       time.Duration
+	deadline    time.Time
 }
 
 func (a *Activities) newBatch(ctx context.Context, in FetchBatchInput) (*batch, error) {
@@ -51,9 +53,16 @@ func (a *Activities) newBatch(ctx context.Context, in FetchBatchInput) (*batch, 
 	if err != nil {
 		return nil, err
 	}
+	var away error
+	if status == 0 { // the host was not reached, perhaps it is now
+		status, body, away = a.config.Fetcher.FetchRobots(ctx, source.URL)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	robots := crawl.ParseRobots(status, body)
 	return &batch{
-		Activities: a, in: in, source: source, scope: scope, robots: robots, host: host,
+		Activities: a, in: in, source: source, scope: scope, robots: robots, unreachable: away, host: host,
 		delay:    max(time.Duration(source.Crawl.Delay())*time.Millisecond, robots.CrawlDelay()),
 		deadline: time.Now().Add(batchTime),
 	}, nil
@@ -73,6 +82,9 @@ func (b *batch) fetchOne(ctx context.Context, lease store.Lease) error {
 	if crawl.Trap(lease.URL) {
 		return b.record(ctx, store.PageResult{Lease: lease, State: schemas.PageSkipped, Reason: schemas.ReasonTrap})
 	}
+	if b.unreachable != nil {
+		return b.record(ctx, unreachable(lease, b.unreachable))
+	}
 	if !b.robots.Unavailable() && !b.robots.Allowed(lease.URL) {
 		return b.record(ctx, store.PageResult{Lease: lease, State: schemas.PageSkipped, Reason: schemas.ReasonRobots})
 	}
@@ -87,6 +99,16 @@ func (b *batch) fetchOne(ctx context.Context, lease store.Lease) error {
 		return ctx.Err()
 	}
 	return b.take(ctx, lease, fetched)
+}
+
+// unreachable is the result of a page whose host cannot be asked, in the words
+// of the failure: that robots.txt is not known is only what follows from it.
+func unreachable(lease store.Lease, err error) store.PageResult {
+	result := store.PageResult{Lease: lease, State: schemas.PageFailed}
+	if result.Reason, result.Detail = crawl.Failure(err); result.Reason == schemas.ReasonBlocked {
+		result.State = schemas.PageSkipped
+	}
+	return result
 }
 
 // validators are sent only when the page answers now: an unchanged page must

@@ -292,6 +292,13 @@ func (p Page) failed(err error) Page {
 	return p.end(reason, detail)
 }
 
+// Failure says why a host or page could not be read, by the error of a
+// request for it.
+func Failure(err error) (reason schemas.PageReason, detail string) {
+	reason, detail, _ = failure(err)
+	return reason, detail
+}
+
 func failure(err error) (reason schemas.PageReason, detail string, transient bool) {
 	var timeout interface{ Timeout() bool }
 	switch {

@@ -111,6 +111,7 @@ func (t *tx) openTurn(ctx context.Context, in schemas.TurnInput, message string)
 		return t.refuse(ctx, in, &schemas.Error{
 			Code:    schemas.ConversationBusy,
 			Message: "eight messages of this session are waiting already; try again when one was answered",
+			Param:   "sessionId",
 		})
 	}
 	o := Opened{Status: schemas.TurnQueued, NextStep: 1}
