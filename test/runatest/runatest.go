@@ -58,6 +58,9 @@ type Options struct {
 	Args []string
 	// Env are variables beside PATH and HOME, such as "RUNA_FAILPOINT=…".
 	Env []string
+	// KillAfter kills the program so long after its start, whether it is ready
+	// by then or not; 0 never does.
+	KillAfter time.Duration
 }
 
 // Runa is a running program.
@@ -109,6 +112,9 @@ func TryStart(t testing.TB, o Options) (*Runa, error) {
 	require.NoError(t, err)
 	require.NoError(t, r.command.Start())
 	t.Cleanup(r.Kill)
+	if o.KillAfter > 0 {
+		time.AfterFunc(o.KillAfter, func() { _ = r.command.Process.Kill() }) // it may have ended already
+	}
 	ready := make(chan bool, 1)
 	go r.read(stdout, ready)
 	select {
@@ -165,6 +171,17 @@ func (r *Runa) read(stdout io.Reader, ready chan<- bool) {
 	}
 }
 
+// For is the same program for another test, such as a parallel subtest, and
+// with another key; "" keeps the key.
+func (r *Runa) For(t testing.TB, key string) *Runa {
+	other := *r
+	other.t = t
+	if key != "" {
+		other.Key = key
+	}
+	return &other
+}
+
 // Kill ends the program as a power cut would, and waits for its end.
 func (r *Runa) Kill() {
 	_ = r.command.Process.Kill() // it may have ended already
@@ -217,8 +234,14 @@ func (r *Runa) Do(req Request) Answer {
 	r.t.Helper()
 	answer, err := r.Try(req)
 	require.NoError(r.t, err)
-	r.check.CheckResponse(r.t, req.Method, req.Path, answer.Status, answer.Header, answer.Body)
+	r.Check(req, answer)
 	return answer
+}
+
+// Check holds an answer that Try got against openapi.yaml.
+func (r *Runa) Check(req Request, answer Answer) {
+	r.t.Helper()
+	r.check.CheckResponse(r.t, req.Method, req.Path, answer.Status, answer.Header, answer.Body)
 }
 
 // client keeps no connection, so that a killed program is not asked twice.
