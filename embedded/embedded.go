@@ -67,6 +67,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Profile chooses the settings. Default: Tuned.
 	Profile Profile
+	// HistoryEvents is the length of a history from which on its workflow is
+	// told to go on in a new one. Default: Temporal's 4,096; what records
+	// histories takes fewer.
+	HistoryEvents int
 }
 
 func (c Config) withDefaults() Config {

@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
@@ -24,12 +25,16 @@ func options(c Config, s stores, a addresses, logger *serverLogger) []temporal.S
 	for _, service := range services {
 		hosts[service] = static.SingleLocalHost(a.of(service))
 	}
+	settings := dynamicConfig(c.Profile)
+	if c.HistoryEvents > 0 {
+		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = c.HistoryEvents
+	}
 	return []temporal.ServerOption{
 		temporal.WithConfig(serverConfig(c, s, a)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(logger),
-		temporal.WithDynamicConfigClient(dynamicConfig(c.Profile)),
+		temporal.WithDynamicConfigClient(settings),
 		// Whoever can reach the loopback interface may call the server; payloads
 		// are encrypted by the clients.
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),

@@ -132,3 +132,25 @@ func TestUpdatesEndAtTheServersVersion(t *testing.T) {
 		require.NotEmpty(t, updates[i].statements)
 	}
 }
+
+// A name that the schema no longer has would be kept in vain.
+func TestKeptIndexesExist(t *testing.T) {
+	t.Parallel()
+	config := Config{Dir: t.TempDir()}.withDefaults()
+	path := config.pathOf("visibility.db")
+	require.NoError(t, prepareVisibility(t.Context(), config, path))
+	db, err := open(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	var names []string
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		names = append(names, name)
+	}
+	require.NoError(t, rows.Err())
+	require.ElementsMatch(t, visibilityIndexes, names)
+}

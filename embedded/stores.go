@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
@@ -62,6 +64,15 @@ func connection(path, synchronous string) *config.SQL {
 	}
 }
 
+// visibilityIndexes are those of the visibility schema that are kept; it has
+// one for each search attribute that a workflow might have. Runa sets none, and
+// each index costs an entry for each workflow: all of them together three
+// times the disk of the histories. A query by another attribute still works, by
+// reading all.
+var visibilityIndexes = []string{
+	"default_idx", "by_workflow_id", "by_workflow_type", "by_status", "by_temporal_namespace_division",
+}
+
 // prepareVisibility makes the file anew unless it is whole and has the schema
 // of this server: that schema is changed by Temporal without updates, and
 // nothing depends on what is in the file.
@@ -70,7 +81,7 @@ func prepareVisibility(ctx context.Context, c Config, path string) error {
 	if err != nil {
 		return err
 	}
-	version := int64(crc32.ChecksumIEEE([]byte(schema)) >> 1) // user_version is signed
+	version := fingerprint(schema, visibilityIndexes)
 	reason := checkVisibility(ctx, path, version)
 	if reason == nil {
 		return nil
@@ -84,8 +95,39 @@ func prepareVisibility(ctx context.Context, c Config, path string) error {
 		}
 	}
 	return change(ctx, path, func(tx *sql.Tx) error {
-		return execute(ctx, tx, version, schema)
+		return errors.Join(execute(ctx, tx, version, schema), dropIndexes(ctx, tx, visibilityIndexes))
 	})
+}
+
+// fingerprint makes a version number of a schema and the indexes kept of it.
+func fingerprint(schema string, indexes []string) int64 {
+	sum := crc32.ChecksumIEEE([]byte(schema + strings.Join(indexes, "\n")))
+	return int64(sum >> 1) // user_version has 32 bits and a sign
+}
+
+// dropIndexes drops the indexes of a new database that are not kept. Those
+// without a text belong to primary keys.
+func dropIndexes(ctx context.Context, tx *sql.Tx, kept []string) error {
+	var texts []string
+	rows, err := tx.QueryContext(ctx, "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		if !slices.Contains(kept, name) {
+			texts = append(texts, fmt.Sprintf("DROP INDEX %q", name))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, strings.Join(texts, "; "))
+	return err
 }
 
 // checkVisibility says why the file cannot be used, or returns nil.

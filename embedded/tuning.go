@@ -69,18 +69,28 @@ func tuned() dynamicconfig.StaticClient {
 		dynamicconfig.MatchingPersistenceMaxQPS.Key(): unlimited,
 
 		// The cache of workflow states counts entries by default, 128,000 of any
-		// size, and grows without a plateau (temporalio/temporal#8902). In bytes it
-		// is flat; what falls out is read from the file again.
+		// size, and grows without a plateau (temporalio/temporal#8902). Here it is
+		// limited in bytes. They are counted as the state is stored, about 1 KB for
+		// a small workflow that takes 20 KB in memory, so this is up to 20 MB. What
+		// falls out is read from the file again when it is needed.
 		dynamicconfig.HistoryCacheSizeBasedLimit.Key():        true,
-		dynamicconfig.HistoryCacheHostLevelMaxSizeBytes.Key(): 32 << 20,
-		// The cache of history events, for each of the four shards.
-		dynamicconfig.EventsCacheMaxSizeBytes.Key(): 1 << 20,
+		dynamicconfig.HistoryCacheHostLevelMaxSizeBytes.Key(): 1 << 20,
+		// The cache of history events, for each of the four shards; the events of
+		// running activities are what it is needed for.
+		dynamicconfig.EventsCacheMaxSizeBytes.Key(): 256 << 10,
+		// The cache of events for replication to other clusters; there are none. It
+		// keeps 64 KB whatever is set.
+		dynamicconfig.XDCCacheMaxSizeBytes.Key(): 0,
 
 		// 512 goroutines for each queue (the default) wait for one connection to
 		// the file; they would only hold their stacks.
 		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   schedulerWorkers,
 		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      schedulerWorkers,
 		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): schedulerWorkers,
+
+		// Nothing is replicated to another cluster; 640 goroutines wait for it.
+		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
+		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
 
 		// The worker that ends the children of a closed workflow through a system
 		// workflow is for parents of thousands; without it they are ended directly.
