@@ -11,10 +11,11 @@ import (
 )
 
 // toolSpec is a definition with its rules applied as the API reads it.
-type toolSpec struct{ schemas.ToolSpec }
+// It does not embed ToolSpec: errors of decoding would name that as a field.
+type toolSpec schemas.ToolSpec
 
 // Validate fills in the defaults and refuses what could not be called.
-func (t *toolSpec) Validate() error { return validTool(&t.ToolSpec) }
+func (t *toolSpec) Validate() error { return validTool((*schemas.ToolSpec)(t)) }
 
 func validTool(spec *schemas.ToolSpec) error {
 	spec.Normalize()
@@ -29,11 +30,11 @@ func (s *Server) createTool(c *gin.Context) error {
 	if err := s.bind(c, &spec); err != nil {
 		return err
 	}
-	key, err := idempotency(c, spec.ToolSpec)
+	key, err := idempotency(c, schemas.ToolSpec(spec))
 	if err != nil {
 		return err
 	}
-	t, err := s.Store.CreateTool(c.Request.Context(), productOf(c), spec.ToolSpec, key)
+	t, err := s.Store.CreateTool(c.Request.Context(), productOf(c), schemas.ToolSpec(spec), key)
 	if err != nil {
 		return err
 	}
