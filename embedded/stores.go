@@ -48,7 +48,7 @@ func openStores(ctx context.Context, c Config) (stores, error) {
 func connection(path, synchronous string) *config.SQL {
 	return &config.SQL{
 		PluginName:   sqlite.PluginName,
-		DatabaseName: path,
+		DatabaseName: escaped(path),
 		ConnectAttributes: map[string]string{
 			"mode":         "rwc",
 			"journal_mode": "WAL",
@@ -188,5 +188,11 @@ func change(ctx context.Context, path string, f func(*sql.Tx) error) error {
 // open connects to a file before the server does, with the server's driver.
 func open(path string) (*sql.DB, error) {
 	pragmas := url.Values{"_pragma": {"journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"}, "_txlock": {"immediate"}}
-	return sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	return sql.Open("sqlite", "file:"+escaped(path)+"?"+pragmas.Encode())
+}
+
+// escaped escapes a path for the driver, which reads it as part of a URI: a
+// folder may have any character in its name.
+func escaped(path string) string {
+	return (&url.URL{Path: path}).EscapedPath()
 }

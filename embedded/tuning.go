@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"maps"
+	"time"
 
 	"go.temporal.io/server/common/dynamicconfig"
 )
@@ -37,6 +38,13 @@ func tuned() dynamicconfig.StaticClient {
 		dynamicconfig.TransferProcessorMaxPollHostRPS.Key(): unlimited,
 		dynamicconfig.TimerProcessorMaxPollRPS.Key():        unlimited,
 		dynamicconfig.TimerProcessorMaxPollHostRPS.Key():    unlimited,
+
+		// No timer fires earlier than this after it was made, so that the hosts of
+		// a cluster may disagree about the time: at 1 s (the default) a retry after
+		// 0.2 s comes after 1 s, and a call that a crash cut goes on two seconds
+		// later than it could. Here there is one clock; 50 ms still gather the
+		// timers of a busy moment into one read.
+		dynamicconfig.TimerProcessorMaxTimeShift.Key(): 50 * time.Millisecond,
 
 		// A worker in this process gets the first workflow task in the answer to
 		// its start, and activities in the answer to the task that scheduled them:
