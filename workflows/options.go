@@ -21,6 +21,9 @@ const (
 	// All workers' tasks are short; the default of 10 s would be what a person
 	// waits after a crash.
 	TaskTimeout = 3 * time.Second
+	// beat is how long an activity may be silent: what everyone waits for after
+	// a worker died. The SDK sends a beat each 0.8 of it, which costs a write.
+	beat = 3 * time.Second
 	// heldTime is how long a turn may work in all; waiting for its place is
 	// not counted.
 	heldTime = 24 * time.Hour
@@ -55,7 +58,7 @@ func step(left time.Duration) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		ScheduleToCloseTimeout: left,
 		StartToCloseTimeout:    min(left, time.Hour),
-		HeartbeatTimeout:       3 * time.Second,
+		HeartbeatTimeout:       beat,
 		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
@@ -69,7 +72,7 @@ func step(left time.Duration) workflow.ActivityOptions {
 var crawling = workflow.ActivityOptions{
 	TaskQueue:           CrawlQueue,
 	StartToCloseTimeout: 15 * time.Minute,
-	HeartbeatTimeout:    10 * time.Second,
+	HeartbeatTimeout:    beat,
 	WaitForCancellation: true,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
@@ -92,7 +95,7 @@ var purging = workflow.ActivityOptions{
 // long.
 var exporting = workflow.ActivityOptions{
 	StartToCloseTimeout: 15 * time.Minute,
-	HeartbeatTimeout:    5 * time.Second,
+	HeartbeatTimeout:    beat,
 	WaitForCancellation: true,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
