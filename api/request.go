@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -78,9 +79,13 @@ func decodeError(err error) error {
 		return schemas.Invalid(wrongType.Field, "%s must not be a %s", wrongType.Field, wrongType.Value)
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		field := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
-		return &schemas.Error{Code: schemas.UnknownField, Message: "unknown field " + field, Param: field}
+		return unknownFieldError(field)
 	}
 	return schemas.Errorf(schemas.InvalidRequest, "the body is not valid JSON")
+}
+
+func unknownFieldError(field string) error {
+	return &schemas.Error{Code: schemas.UnknownField, Message: "unknown field " + strconv.Quote(field), Param: field}
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -73,11 +74,25 @@ func specError(err error) error {
 			param = strings.Join(path, ".")
 		}
 		reason = schema.Reason
+		if field := unknownField(schema); field != "" {
+			return unknownFieldError(field)
+		}
 	}
 	if param != "" {
 		reason = param + ": " + reason
 	}
 	return &schemas.Error{Code: schemas.InvalidRequest, Message: reason, Param: param}
+}
+
+// unknownField is the field that a schema does not have, if that is the error.
+// Decoding has refused most of them, but reads "Name" as name.
+func unknownField(err *openapi3.SchemaError) string {
+	field, is := strings.CutSuffix(err.Reason, " is unsupported")
+	field, quoted := strings.CutPrefix(field, "property ")
+	if name, err := strconv.Unquote(field); is && quoted && err == nil {
+		return name
+	}
+	return ""
 }
 
 func (s *Server) openapi(c *gin.Context) error {

@@ -54,6 +54,7 @@ func (e endpoint) fields(schema *openapi3.Schema, within func(string, any) map[s
 	}
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 		field := schema.Properties[name].Value
+		e.refuseBody(within(strings.ToUpper(name), within(name, nil)[name]), schemas.UnknownField, "")
 		for _, value := range wrongValues(field) {
 			e.refuseBody(within(name, value), schemas.InvalidRequest, above+name)
 		}
