@@ -238,6 +238,7 @@ func (b *batch) record(ctx context.Context, result store.PageResult) error {
 	if err != nil || !taken || !result.RetryAt.IsZero() || result.Reason == schemas.ReasonUnchanged {
 		return err
 	}
+	b.config.Fail("page recorded")
 	keep := result.Version
 	if duplicate || result.State != schemas.PageIndexed {
 		keep = 0

@@ -172,7 +172,9 @@ func (a *Activities) FinishCrawl(ctx context.Context, in FinishCrawlInput) error
 		return engineError(err)
 	}
 	a.config.Log.Info("crawl finished", "source", in.Source, "status", status, "indexed", source.Pages.Indexed, "reason", reason)
-	return engineError(a.config.Store.FinishCrawl(ctx, in.Product, in.Source, in.Run, status, reason))
+	err = a.config.Store.FinishCrawl(ctx, in.Product, in.Source, in.Run, status, reason)
+	a.config.Fail("crawl finished")
+	return engineError(err)
 }
 
 // failureOf says why no page of a source was indexed, by its root page.

@@ -58,5 +58,7 @@ func (a *Activities) exportBatch(ctx context.Context) (sent int, err error) {
 		return 0, err
 	}
 	a.config.Fail("batch sent")
-	return len(batch.Events), a.config.Store.AckBatch(ctx, exportDestination, batch.ID)
+	err = a.config.Store.AckBatch(ctx, exportDestination, batch.ID)
+	a.config.Fail("batch acknowledged")
+	return len(batch.Events), err
 }

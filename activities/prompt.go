@@ -88,19 +88,34 @@ var marker = regexp.MustCompile(`\s?\[(\d+)\]`)
 func cite(text string, passages []schemas.Hit) (string, []schemas.Citation) {
 	citations := []schemas.Citation{}
 	number := map[int]int{}
-	text = marker.ReplaceAllStringFunc(text, func(m string) string {
-		n, err := strconv.Atoi(strings.Trim(m, " \t\n[]"))
+	var out strings.Builder
+	last := 0
+	for _, m := range marker.FindAllStringSubmatchIndex(text, -1) {
+		out.WriteString(text[last:m[0]])
+		last = m[1]
+		n, err := strconv.Atoi(text[m[2]:m[3]])
 		if err != nil || n < 1 || n > len(passages) {
-			return ""
+			if joins(out.String(), text[last:]) {
+				out.WriteByte(' ')
+			}
+			continue
 		}
 		if number[n] == 0 {
-			p := passages[n-1]
-			citations = append(citations, schemas.Citation{
-				SourceID: p.SourceID, DocumentID: p.DocumentID, URL: p.URL, Title: p.Title, Heading: p.Heading,
-			})
+			citations = append(citations, citation(passages[n-1]))
 			number[n] = len(citations)
 		}
-		return m[:strings.Index(m, "[")+1] + strconv.Itoa(number[n]) + "]"
-	})
-	return text, citations
+		out.WriteString(text[m[0]:m[2]] + strconv.Itoa(number[n]) + "]")
+	}
+	out.WriteString(text[last:])
+	return out.String(), citations
+}
+
+// joins reports whether two texts make a number in brackets that neither has.
+func joins(before, after string) bool {
+	const digits = "0123456789"
+	return strings.HasSuffix(strings.TrimRight(before, digits), "[") && strings.HasPrefix(strings.TrimLeft(after, digits), "]")
+}
+
+func citation(p schemas.Hit) schemas.Citation {
+	return schemas.Citation{SourceID: p.SourceID, DocumentID: p.DocumentID, URL: p.URL, Title: p.Title, Heading: p.Heading}
 }
