@@ -27,6 +27,11 @@ type Config struct {
 // them to stop; a process has 30 s in all.
 const stopTimeout = 20 * time.Second
 
+// stickyTimeout is how long a workflow task waits for the worker that has the
+// workflow in its memory before any worker may take it. A worker that lives
+// takes it in milliseconds; by default a crash would cost those tasks 5 s.
+const stickyTimeout = 2 * time.Second
+
 // Worker polls the task queues.
 type Worker struct{ turns, crawls worker.Worker }
 
@@ -36,10 +41,12 @@ func Start(c client.Client, acts *activities.Activities, cfg Config) (*Worker, e
 		turns: worker.New(c, workflows.TurnQueue, worker.Options{
 			MaxConcurrentActivityExecutionSize: orDefault(cfg.TurnSlots, 200),
 			WorkerStopTimeout:                  stopTimeout,
+			StickyScheduleToStartTimeout:       stickyTimeout,
 		}),
 		crawls: worker.New(c, workflows.CrawlQueue, worker.Options{
 			MaxConcurrentActivityExecutionSize: orDefault(cfg.CrawlSlots, 4),
 			WorkerStopTimeout:                  stopTimeout,
+			StickyScheduleToStartTimeout:       stickyTimeout,
 		}),
 	}
 	Register(w.turns, acts)
