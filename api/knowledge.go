@@ -30,6 +30,7 @@ func (s *Server) createSource(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	s.Fail("source created")
 	if source.Status == schemas.SourceIndexing {
 		if err := s.Engine.StartCrawl(c.Request.Context(), productOf(c), source.ID, run); err != nil {
 			s.Log.Warn("the crawl will be started later", "source", source.ID, "error", err)
