@@ -58,8 +58,12 @@ var scenarios = []scenario{
 	{point: "turn closed", tool: createTicket, messages: 3, deliveries: 1},
 	{point: "batch stamped", tool: createTicket, messages: 1, deliveries: 1},
 	{point: "batch sent", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "page indexed", messages: 0},
-	{point: "page indexed#7", messages: 0},
+	{point: "batch acknowledged", tool: createTicket, messages: 1, deliveries: 1},
+	{point: "source created"},
+	{point: "page indexed"},
+	{point: "page indexed#7"},
+	{point: "page recorded#7"},
+	{point: "crawl finished"},
 }
 
 // TestFailpoints lets the program die once at each of its points and sees that

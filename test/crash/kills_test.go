@@ -19,7 +19,7 @@ const (
 	// seedVariable repeats the kills of a run.
 	seedVariable = "RUNA_CRASH_SEED"
 	// longestLife is how long a process lives at most once it is ready.
-	longestLife = 1500 * time.Millisecond
+	longestLife = 2 * time.Second
 )
 
 func seed(t *testing.T) uint64 {

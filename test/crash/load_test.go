@@ -86,19 +86,6 @@ func (w *world) send(ctx context.Context, m *message) error {
 	return nil
 }
 
-// acknowledged counts the messages that were.
-func (w *world) acknowledged() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := 0
-	for _, m := range w.messages() {
-		if m.id != "" {
-			n++
-		}
-	}
-	return n
-}
-
 // addSession adds a session of so many messages; next makes the i-th.
 func (w *world) addSession(n int, next func(i int) *message) {
 	session := fmt.Sprintf("session-%03d", len(w.sessions)+1)

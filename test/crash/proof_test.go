@@ -17,7 +17,7 @@ import (
 
 // figures are what a proof counted.
 type figures struct {
-	acknowledged, lost                 int
+	acknowledged, completed            int
 	calls, unknown                     int
 	keys, deliveries, again, twice     int
 	pages, chunks                      int
@@ -27,7 +27,7 @@ type figures struct {
 // String is how the figures are printed.
 func (f figures) String() string {
 	return fmt.Sprintf("turns acknowledged %d, lost %d; tool calls %d (outcome unknown %d); keys %d, deliveries %d (again %d), twice in effect %d; pages indexed %d, chunks %d; conversations %d, messages %d; model calls %d",
-		f.acknowledged, f.lost, f.calls, f.unknown, f.keys, f.deliveries, f.again, f.twice, f.pages, f.chunks, f.conversations, f.messages, f.modelRuns)
+		f.acknowledged, f.acknowledged-f.completed, f.calls, f.unknown, f.keys, f.deliveries, f.again, f.twice, f.pages, f.chunks, f.conversations, f.messages, f.modelRuns)
 }
 
 // endWithin is how long the last turn may take after the last start.
@@ -89,6 +89,7 @@ func (w *world) proveTurn(m *message, known map[string]bool, f *figures) {
 	f.acknowledged++
 	f.modelRuns += turn.Usage.ModelCalls
 	require.Equal(w.t, schemas.TurnCompleted, turn.Status, "%s: %+v", m.key, turn.Error)
+	f.completed++
 	require.Equal(w.t, m.session, turn.SessionID)
 	require.Len(w.t, turn.ToolCalls, len(m.emails), "calls of %q: %s", m.text, turn.Reply)
 	ledger := w.tools.entries()

@@ -7,6 +7,7 @@ package crash
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"net/http"
 	"os"
 	"strings"
@@ -17,7 +18,15 @@ import (
 	"runa/test/runatest"
 )
 
+// parallel is how many cases run at a time: they wait for timeouts most of
+// their time, so more of them than there are processors.
+const parallel = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	runatest.RemoveBinary()
 	os.Exit(code)
