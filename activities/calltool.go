@@ -132,7 +132,7 @@ func (r *ToolTester) TestTool(ctx context.Context, product, id string, arguments
 		return schemas.ToolCall{}, err
 	}
 	if err := tool.CheckArguments(t, arguments); err != nil {
-		return schemas.ToolCall{}, schemas.Invalid("arguments", "%s", err.Error())
+		return schemas.ToolCall{}, schemas.Invalid("arguments", "%s", reasonOf(err))
 	}
 	call := schemas.ToolCall{ID: schemas.NewID(schemas.CallPrefix), Name: t.Name, Arguments: arguments}
 	began := time.Now()

@@ -208,7 +208,7 @@ func newCall(c llm.Call, tools map[string]schemas.Tool) store.NewCall {
 	}
 	call.Tool = t.ID
 	if err := tool.CheckArguments(t, c.Arguments); err != nil {
-		call.Refused = &schemas.CallError{Code: "invalid_arguments", Message: err.Error()}
+		call.Refused = &schemas.CallError{Code: "invalid_arguments", Message: reasonOf(err)}
 	}
 	return call
 }

@@ -60,7 +60,7 @@ func fromValue(value string) (*Sealer, error) {
 }
 
 func fromFile(path string) (*Sealer, error) {
-	file, err := os.Open(path) //nolint:gosec // the path is the operator's setting
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open keyset file: %w", err)
 	}
@@ -150,7 +150,7 @@ func writeTemporary(folder string, text []byte) (path string, err error) {
 }
 
 func syncFolder(folder string) error {
-	dir, err := os.Open(folder) //nolint:gosec // the folder is the operator's setting
+	dir, err := os.Open(folder)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ type dialect interface {
 	// a lock, a serialization, or a row that another one has just made and that
 	// the next try will find.
 	again(err error) bool
+	// exhausted reports whether the database has no room, such as on a full
+	// disk: what was asked may succeed later.
+	exhausted(err error) bool
 	// goose names the database for the migrations.
 	goose() goose.Dialect
 }

@@ -49,7 +49,7 @@ func (t *tx) upsertSource(ctx context.Context, product string, spec schemas.Sour
 	case errors.Is(err, sql.ErrNoRows):
 		return t.insertSource(ctx, product, spec)
 	case err == nil && status == schemas.SourceFailed:
-		return id, t.restartSource(ctx, product, id)
+		return id, t.restartSource(ctx, product, id, spec)
 	}
 	return id, err
 }
@@ -66,17 +66,26 @@ func (t *tx) insertSource(ctx context.Context, product string, spec schemas.Sour
 	return id, err
 }
 
-// restartSource begins a run that fetches all pages again, but those that were
-// left out when they were found.
-func (t *tx) restartSource(ctx context.Context, product, id string) error {
-	_, err := t.exec(ctx, `UPDATE sources SET status = ?, reason = '', run = run + 1, touched_at = ?
-		WHERE product = ? AND id = ?`, string(schemas.SourceIndexing), t.now, product, id)
+// restartSource begins a run, by the name and options that are given now, that
+// fetches all pages again. Those that were left out when they were found are
+// forgotten: it may find them within its own limits.
+func (t *tx) restartSource(ctx context.Context, product, id string, spec schemas.SourceSpec) error {
+	options, err := json.Marshal(spec.Crawl)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE sources SET name = ?, options = ?, status = ?, reason = '', run = run + 1, left_out = 0, touched_at = ?
+		WHERE product = ? AND id = ?`, spec.Name, string(options), string(schemas.SourceIndexing), t.now, product, id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `DELETE FROM pages WHERE product = ? AND source = ? AND state = 'skipped' AND leases = 0`, product, id)
 	if err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, `UPDATE pages SET state = 'pending', reason = '', detail = '', tries = 0, not_before = 0,
 			lease_owner = '', lease_token = ''
-		WHERE product = ? AND source = ? AND NOT (state = 'skipped' AND leases = 0)`, product, id)
+		WHERE product = ? AND source = ?`, product, id)
 	return err
 }
 

@@ -77,3 +77,15 @@ func requireNoSecret(t *testing.T, folder string) {
 		require.False(t, bytes.Contains(content, []byte(storetest.Secret)), file.Name())
 	}
 }
+
+func TestOpenRefusesAnotherKeyset(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for range 2 {
+		require.NoError(t, open(t, folder, storetest.Options{Database: "runa.db"}).Close())
+	}
+	other, err := seal.Load(filepath.Join(t.TempDir(), "keyset.json"), "")
+	require.NoError(t, err)
+	_, err = store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Sealer: other})
+	require.ErrorIs(t, err, store.ErrKeyset)
+}

@@ -75,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate store: %w", err), s.Close())
 	}
+	if err := s.checkSeal(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -89,6 +92,40 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// ErrKeyset says that what the database holds was sealed under another keyset.
+var ErrKeyset = errors.New("the database was made with another keyset: restore that keyset; without it, the secrets of tools are lost")
+
+// sealOf names the text by which a keyset is known; it belongs to no product.
+const sealOf = "keyset"
+
+// checkSeal refuses a keyset that cannot open what is kept here. Going on with
+// it would fail much later, in the middle of a turn.
+func (s *Store) checkSeal(ctx context.Context) error {
+	var sealed []byte
+	err := s.reader().row(ctx, `SELECT text FROM seal`).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.makeSeal(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.sealer.Open(sealed, "", sealOf); err != nil {
+		return ErrKeyset
+	}
+	return nil
+}
+
+func (s *Store) makeSeal(ctx context.Context) error {
+	sealed, err := s.sealer.Seal([]byte(sealOf), "", sealOf)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO seal (text) VALUES (?)`, sealed)
+		return err
+	})
 }
 
 // Close closes the database.
@@ -144,7 +181,13 @@ func (s *Store) reader() reader { return reader{s.read, s.dialect} }
 func (s *Store) update(ctx context.Context, do func(*tx) error) error {
 	for {
 		err := s.once(ctx, do)
-		if err == nil || !s.dialect.again(err) || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if s.dialect.exhausted(err) {
+			return errors.Join(schemas.Errorf(schemas.Unavailable, "the database cannot take anything in now"), err)
+		}
+		if !s.dialect.again(err) {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ const maxRetryAfter = 24 * time.Hour
 func retryAfter(header string, now time.Time) (wait time.Duration, ok bool) {
 	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil {
 		limit := uint64(maxRetryAfter / time.Second)
-		return time.Duration(min(seconds, limit)) * time.Second, true //nolint:gosec // at most a day
+		return time.Duration(min(seconds, limit)) * time.Second, true
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {

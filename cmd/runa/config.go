@@ -73,10 +73,10 @@ var (
 	}
 	allSettings = append(slices.Clone(dataSettings), []setting{
 		{"listen", "127.0.0.1:8080", "address of the API, host:port", func(c *Config, v string) error { return address(&c.Listen, v) }},
-		{"api-key", "", "key of the default product, 32 characters or more; made and printed at the first start when empty", func(c *Config, v string) error {
+		{"api-key", "", "key of the default product, 32 characters or more, in place of the one that the first start makes and prints", func(c *Config, v string) error {
 			return givenKey(&c.APIKey, v)
 		}},
-		{"operator-key", "", "the operator's key, 32 characters or more; made and printed at the first start when empty", func(c *Config, v string) error {
+		{"operator-key", "", "the operator's key, 32 characters or more, in place of the one that the first start makes and prints", func(c *Config, v string) error {
 			return givenKey(&c.OperatorKey, v)
 		}},
 		{"model", "extractive", `model that answers: "extractive" works offline, quotes the knowledge and calls matching tools`, func(c *Config, v string) error {
@@ -172,7 +172,7 @@ func readConfigFile(flags *pflag.FlagSet) (map[string]string, error) {
 	if !named {
 		path = configFile
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return map[string]string{}, nil
 	}
@@ -276,7 +276,7 @@ func list(v string) []string {
 
 func positive(to *float64, v string) (err error) {
 	if *to, err = strconv.ParseFloat(v, 64); err != nil || !(*to > 0) || *to > 1e6 {
-		return fmt.Errorf("%q is not a number above 0", v)
+		return fmt.Errorf("%q is not a number above 0, at most a million", v)
 	}
 	return nil
 }

@@ -40,8 +40,16 @@ func storeCommand(use, short string, args cobra.PositionalArgs, do func(context.
 	return cmd
 }
 
+// groupCommand only holds commands; a word that is none of them is an error.
+func groupCommand(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+}
+
 func keysCommand() *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "Create, list and revoke API keys"}
+	keys := groupCommand("keys", "Create, list and revoke API keys")
 	create := storeCommand("create", "Create a key of a product and print it once", cobra.NoArgs, createKey)
 	create.Flags().String("product", schemas.DefaultProduct, "product that the key opens")
 	create.Flags().String("name", "cli", "name of the key")

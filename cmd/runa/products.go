@@ -11,7 +11,7 @@ import (
 )
 
 func productsCommand() *cobra.Command {
-	products := &cobra.Command{Use: "products", Short: "Create, list, rename and delete products"}
+	products := groupCommand("products", "Create, list, rename and delete products")
 	create := storeCommand("create NAME", "Create a product", cobra.ExactArgs(1), createProduct)
 	create.Flags().String("id", "", "id of the product; made when empty")
 	products.AddCommand(

@@ -126,8 +126,19 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store,
 	return store.Open(ctx, store.Config{Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log})
 }
 
+// openSealer reads the keyset, or makes it for a data folder that is new: in
+// an old one, a new keyset could open nothing.
 func openSealer(cfg Config) (*seal.Sealer, error) {
-	return seal.Load(filepath.Join(cfg.DataDir, "keyset.json"), cfg.Keyset)
+	path := filepath.Join(cfg.DataDir, "keyset.json")
+	if cfg.Keyset == "" && exists(filepath.Join(cfg.DataDir, "runa.db")) && !exists(path) {
+		return nil, fmt.Errorf("RUNA_KEYSET: %s is missing and runa.db was made with it: restore it from a backup", path)
+	}
+	return seal.Load(path, cfg.Keyset)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (p *Program) openEngine(ctx context.Context) error {

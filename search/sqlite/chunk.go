@@ -60,7 +60,6 @@ func putChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) erro
 	if err != nil {
 		return err
 	}
-	//nolint:gosec // the table's name is made of a number of ours
 	_, err = tx.ExecContext(ctx, fmt.Sprintf(`
 		INSERT INTO %s (rowid, source, title, heading, text) VALUES (?, ?, ?, ?, ?)`, p.table()),
 		num, sourceWord(source), indexText(c.Title), indexText(c.Heading), indexText(c.Text))
@@ -84,7 +83,6 @@ func storedChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) (
 }
 
 func deleteChunk(ctx context.Context, tx *sql.Tx, p product, num int64) error {
-	//nolint:gosec // the table's name is made of a number of ours
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`DELETE FROM %s WHERE rowid = ?`, p.table()), num); err != nil {
 		return err
 	}
@@ -135,7 +133,7 @@ func deleteSome(ctx context.Context, tx *sql.Tx, productName string, which searc
 // selectChunks returns at most deleteBatch numbers of chunks that match.
 func selectChunks(ctx context.Context, tx *sql.Tx, p product, which search.Selection) ([]int64, error) {
 	where, args := matching(p, which)
-	rows, err := tx.QueryContext(ctx, `SELECT c.num`+where+` LIMIT ?`, append(args, deleteBatch)...)
+	rows, err := tx.QueryContext(ctx, `SELECT c.num`+where+` LIMIT ?`, append(args, deleteBatch)...) //nolint:gosec // where is one of two constants
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,6 @@ func countWords(ctx context.Context, tx *sql.Tx, p product, words []string) ([]c
 	list := make([]counted, len(words))
 	for i, w := range words {
 		list[i].word = w
-		//nolint:gosec // the table's name is made of a number of ours
 		err := tx.QueryRowContext(ctx, fmt.Sprintf(`SELECT doc FROM %s WHERE term = ?`, p.vocab()), w).Scan(&list[i].chunks)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, err

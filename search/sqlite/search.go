@@ -94,7 +94,6 @@ func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question terms,
 // ties can be ordered by chunk id.
 func candidates(ctx context.Context, tx *sql.Tx, p product, expr string, limit int) ([]candidate, error) {
 	for want := max(minCandidates, 2*limit); ; want *= 4 {
-		//nolint:gosec // the table's name is made of a number of ours
 		list, err := queryScores(ctx, tx, fmt.Sprintf(`
 			SELECT rowid, -bm25(%[1]s, %[2]s) AS score FROM %[1]s
 			WHERE %[1]s MATCH ? ORDER BY score DESC LIMIT ?`, p.table(), weights), expr, want)

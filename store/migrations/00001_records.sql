@@ -2,6 +2,13 @@
 -- One text for SQLite and PostgreSQL: SQLite keeps any type name.
 
 -- +goose Up
+
+-- A text sealed when the database was made: whoever opens the database must be
+-- able to open it.
+CREATE TABLE seal (
+    text        BYTEA NOT NULL
+);
+
 CREATE TABLE products (
     id          TEXT PRIMARY KEY,
     name        TEXT NOT NULL,

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -242,6 +241,6 @@ func keyOfNobody(t *testing.T, f *fixture) {
 	}
 	_, err := f.Authenticate(f.ctx, "anything")
 	var e *schemas.Error
-	require.True(t, errors.As(err, &e))
+	require.ErrorAs(t, err, &e)
 	require.NotContains(t, e.Message, "anything")
 }

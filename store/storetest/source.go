@@ -118,15 +118,19 @@ func sourceRestarts(t *testing.T, f *fixture) {
 	f.record(t, id, store.PageResult{Lease: leases[1], State: schemas.PageFailed, Reason: schemas.ReasonNetwork, Detail: "refused"})
 	f.fail(t, id)
 
-	source, run, err := f.CreateSource(f.ctx, north, sourceSpec(site), store.Idempotency{})
+	spec, deeper := sourceSpec(site), 20
+	spec.Name, spec.Crawl.MaxDepth = "Renamed", &deeper
+	source, run, err := f.CreateSource(f.ctx, north, spec, store.Idempotency{})
 	require.NoError(t, err)
 	require.Equal(t, id, source.ID)
 	require.EqualValues(t, 2, run)
 	require.Equal(t, schemas.SourceIndexing, source.Status)
 	require.Empty(t, source.Reason)
+	require.Equal(t, "Renamed", source.Name)
+	require.Equal(t, 20, source.Crawl.Depth(), "the run follows the options given now")
 	require.Equal(t, map[string]string{
-		site + "a": "pending", site + "b": "pending", site + "c": "pending", site + "deep": "skipped limit",
-	}, f.pages(t, id), "what was left out stays so, the rest comes again")
+		site + "a": "pending", site + "b": "pending", site + "c": "pending",
+	}, f.pages(t, id), "what was left out is for the run to find")
 
 	_, _, err = f.RecordPage(f.ctx, north, id, 1, store.PageResult{Lease: leases[2], State: schemas.PageIndexed}, wide)
 	requireCode(t, schemas.Gone, err)

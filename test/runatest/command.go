@@ -23,7 +23,7 @@ func Command(t testing.TB, env []string, args ...string) Result {
 	path, err := binary()
 	require.NoError(t, err, "build the program")
 	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // the program under test
+	command := exec.CommandContext(t.Context(), path, args...)
 	command.Dir = t.TempDir()
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	command.Stdout, command.Stderr = &stdout, &stderr

@@ -76,7 +76,7 @@ func serveStyle(w http.ResponseWriter, r *http.Request) {
 
 func serveRobots(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintf(w, "User-agent: *\nDisallow: %s\n\nSitemap: %s/sitemap.xml\n", internalRoot, origin(r))
+	_, _ = fmt.Fprintf(w, "User-agent: *\nDisallow: %s\n\nSitemap: %s/sitemap.xml\n", internalRoot, origin(r)) //nolint:gosec // plain text, read by crawlers
 }
 
 // sitemap is the form of sitemaps.org.
