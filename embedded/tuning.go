@@ -76,13 +76,16 @@ func tuned() dynamicconfig.StaticClient {
 		dynamicconfig.HistoryPersistenceMaxQPS.Key():  unlimited,
 		dynamicconfig.MatchingPersistenceMaxQPS.Key(): unlimited,
 
-		// The cache of workflow states counts entries by default, 128,000 of any
-		// size, and grows without a plateau (temporalio/temporal#8902). Here it is
-		// limited in bytes. They are counted as the state is stored, about 1 KB for
-		// a small workflow that takes 20 KB in memory, so this is up to 20 MB. What
-		// falls out is read from the file again when it is needed.
-		dynamicconfig.HistoryCacheSizeBasedLimit.Key():        true,
-		dynamicconfig.HistoryCacheHostLevelMaxSizeBytes.Key(): 1 << 20,
+		// The cache of workflow states takes 128,000 entries by default, which is no
+		// plateau at all (temporalio/temporal#8902); a small workflow takes 20 KB,
+		// so this is about 20 MB. What falls out is read from the file again when it
+		// is needed. The limit in bytes (history.cacheSizeBasedLimit) is left off: in
+		// v1.32.1 it reads a workflow's size after its lock was released, which the
+		// race detector reports and which may crash. A request holds an entry while
+		// it runs; beyond a thousand at once some are told to try again, which
+		// Temporal's clients do.
+		dynamicconfig.HistoryCacheSizeBasedLimit.Key():   false,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 1000,
 		// The cache of history events, for each of the four shards; the events of
 		// running activities are what it is needed for.
 		dynamicconfig.EventsCacheMaxSizeBytes.Key(): 256 << 10,
