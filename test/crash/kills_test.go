@@ -36,7 +36,7 @@ func seed(t *testing.T) uint64 {
 func TestKills(t *testing.T) {
 	n := seed(t)
 	t.Logf("%s=%d", seedVariable, n)
-	random := rand.New(rand.NewPCG(n, 0)) //nolint:gosec // a run must be repeatable
+	random := rand.New(rand.NewPCG(n, 0))
 	w := &world{service: newService(t), tools: newToolbox(t, 400*time.Millisecond), site: newSite(t, 200, 60*time.Millisecond)}
 	w.plan(random)
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
