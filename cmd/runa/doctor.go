@@ -99,7 +99,12 @@ func checkPort(ctx context.Context, cfg Config) (string, error) {
 	return "", err
 }
 
+// livezTimeout is how long a running Runa may take to say that it is one.
+const livezTimeout = 2 * time.Second
+
 func answersLivez(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, livezTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", nil)
 	if err != nil {
 		return false

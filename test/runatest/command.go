@@ -2,10 +2,12 @@ package runatest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -16,6 +18,9 @@ type Result struct {
 	Code           int
 }
 
+// commandTimeout is longer than any command takes.
+const commandTimeout = 40 * time.Second
+
 // Command runs the program to its end, such as `runa keys list`, in a working
 // folder of its own and with no variables but PATH, HOME and env.
 func Command(t testing.TB, env []string, args ...string) Result {
@@ -23,11 +28,14 @@ func Command(t testing.TB, env []string, args ...string) Result {
 	path, err := binary()
 	require.NoError(t, err, "build the program")
 	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(t.Context(), path, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, args...)
 	command.Dir = t.TempDir()
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err = command.Run()
+	require.NoError(t, ctx.Err(), "%v did not end; it said:\n%s%s", args, &stdout, &stderr)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		require.NoError(t, err)
 	}
