@@ -144,6 +144,7 @@ func (t *turn) close(ctx workflow.Context, outcome error) error {
 	in := activities.CloseTurnInput{TurnKey: t.key}
 	in.Status, in.Error = verdict(outcome)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	drain(workflow.GetSignalChannel(ctx, placeSignal))
 	var next string
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, records), a.CloseTurn, in).Get(ctx, &next)
 	if typeOf(err) == schemas.NotFound {
@@ -157,6 +158,13 @@ func (t *turn) close(ctx workflow.Context, outcome error) error {
 		workflow.GetLogger(ctx).Info("the next turn was not there to be told", "turn", next)
 	}
 	return nil
+}
+
+// drain takes offers that came too late to be of use: after a crash the row
+// often gave the place first. Left there, each would be a warning in the log.
+func drain(offers workflow.ReceiveChannel) {
+	for offers.ReceiveAsync(nil) {
+	}
 }
 
 // verdict says how a turn ends by what its work returned.
