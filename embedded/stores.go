@@ -160,7 +160,7 @@ func checkVisibility(ctx context.Context, path string, want int64) error {
 // change runs f in one transaction on the file at path, which is made with
 // mode 0600 if it does not exist.
 func change(ctx context.Context, path string, f func(*sql.Tx) error) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's setting
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
