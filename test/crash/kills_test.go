@@ -37,7 +37,7 @@ func TestKills(t *testing.T) {
 	n := seed(t)
 	t.Logf("%s=%d", seedVariable, n)
 	random := rand.New(rand.NewPCG(n, 0))
-	w := &world{service: newService(t), tools: newToolbox(t, 400*time.Millisecond), site: newSite(t, 200, 60*time.Millisecond)}
+	w := &world{service: newService(t), tools: newToolbox(t, 800*time.Millisecond), site: newSite(t, 200, 60*time.Millisecond)}
 	w.plan(random)
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 	defer cancel()

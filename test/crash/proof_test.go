@@ -20,14 +20,14 @@ type figures struct {
 	acknowledged, completed            int
 	calls, unknown                     int
 	keys, deliveries, again, twice     int
-	pages, chunks                      int
+	pages, fetched, chunks             int
 	conversations, messages, modelRuns int
 }
 
 // String is how the figures are printed.
 func (f figures) String() string {
-	return fmt.Sprintf("turns acknowledged %d, lost %d; tool calls %d (outcome unknown %d); keys %d, deliveries %d (again %d), twice in effect %d; pages indexed %d, chunks %d; conversations %d, messages %d; model calls %d",
-		f.acknowledged, f.acknowledged-f.completed, f.calls, f.unknown, f.keys, f.deliveries, f.again, f.twice, f.pages, f.chunks, f.conversations, f.messages, f.modelRuns)
+	return fmt.Sprintf("turns acknowledged %d, lost %d; tool calls %d (outcome unknown %d); keys %d, deliveries %d (again %d), twice in effect %d; pages indexed %d (fetched %d times), chunks %d; conversations %d, messages %d; model calls %d",
+		f.acknowledged, f.acknowledged-f.completed, f.calls, f.unknown, f.keys, f.deliveries, f.again, f.twice, f.pages, f.fetched, f.chunks, f.conversations, f.messages, f.modelRuns)
 }
 
 // endWithin is how long the last turn may take after the last start.
@@ -250,6 +250,7 @@ func (w *world) proveSite(f *figures) {
 		cursor = "&cursor=" + url.QueryEscape(list.NextCursor)
 	}
 	require.Equal(w.t, w.site.pages, f.pages)
+	f.fetched = int(w.site.fetched.Load())
 	for n := range w.site.pages {
 		w.proveFound(n)
 	}

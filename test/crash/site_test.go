@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,6 +16,8 @@ type site struct {
 	*httptest.Server
 	pages int
 	slow  time.Duration
+	// fetched counts the requests for pages.
+	fetched atomic.Int64
 }
 
 func newSite(t testing.TB, pages int, slow time.Duration) *site {
@@ -45,6 +48,7 @@ func (s *site) address(n int) string {
 }
 
 func (s *site) write(w http.ResponseWriter, n int) {
+	s.fetched.Add(1)
 	pause(s.slow)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><head><title>Article %[1]d</title></head><body><main><article>
