@@ -130,6 +130,8 @@ func (s *ToolSpec) Validate() error {
 		return Invalid("description", "description must say what the tool does: the model chooses by it")
 	case len(s.Description) > MaxToolDescription:
 		return Invalid("description", "description must be at most %d bytes", MaxToolDescription)
+	case !validText(s.Description):
+		return Invalid("description", "description must be UTF-8 without NUL")
 	case !slices.Contains(toolMethods, s.Method):
 		return Invalid("method", "method must be one of %s", strings.Join(toolMethods, ", "))
 	case s.TimeoutMs < 1 || s.TimeoutMs > MaxToolTimeoutMs:

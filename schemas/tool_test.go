@@ -65,6 +65,7 @@ func TestToolSpecValidateRefuses(t *testing.T) {
 		{"name", func(s *schemas.ToolSpec) { s.Name = strings.Repeat("a", 65) }},
 		{"description", func(s *schemas.ToolSpec) { s.Description = " \n" }},
 		{"description", func(s *schemas.ToolSpec) { s.Description = strings.Repeat("d", 4097) }},
+		{"description", func(s *schemas.ToolSpec) { s.Description = "a\x00b" }},
 		{"method", func(s *schemas.ToolSpec) { s.Method = "" }},
 		{"method", func(s *schemas.ToolSpec) { s.Method = "HEAD" }},
 		{"timeoutMs", func(s *schemas.ToolSpec) { s.TimeoutMs = -1 }},
