@@ -58,6 +58,9 @@ func (e endpoint) fields(schema *openapi3.Schema, within func(string, any) map[s
 		for _, value := range wrongValues(field) {
 			e.refuseBody(within(name, value), schemas.InvalidRequest, above+name)
 		}
+		if field.Type.Is("string") && !strings.HasSuffix(name, "Id") { // an id of nothing is answered as such
+			e.refuseBody(within(name, "not every store\x00could keep it"), schemas.InvalidRequest, above+name)
+		}
 		if len(field.Properties) > 0 {
 			e.fields(field, func(inner string, value any) map[string]any {
 				return within(name, map[string]any{inner: value})

@@ -38,6 +38,9 @@ func TestBadInput(t *testing.T) {
 		})
 	}
 	require.Equal(t, before, b.counts(), "something was written")
+	metrics := b.Do(runatest.Request{Method: "GET", Path: "/metrics", Key: "none"})
+	require.Contains(t, string(metrics.Body), `status="400"`)
+	require.NotContains(t, string(metrics.Body), `status="5`)
 	t.Logf("%d requests were refused", b.sent)
 }
 
