@@ -84,8 +84,10 @@ func (a *Activities) settle(ctx context.Context, in CallKey, claim store.CallCla
 		return a.finish(ctx, in, store.CallOutcome{Status: schemas.CallFailed, Error: o.Error})
 	}
 	a.config.Log.Info("tool call will be tried again", "call", in.Call, "tool", claim.Name, "error", o.Error.Message, "cause", o.Err)
-	if o.Kind == tool.NotSent || o.Kind == tool.Retry {
-		// Provably without effect: the next try is the first again.
+	if o.Kind == tool.NotSent || o.Kind == tool.Retry && claim.Tool.Effect == schemas.EffectUnsafe {
+		// Provably without effect: the next try is the first again. Tools that
+		// may be called again are asked again after an answer that proves
+		// nothing, such as a 500: for them the mark stays.
 		if err := a.config.Store.UnsendCall(ctx, in.Product, in.Turn, in.Call, claim.Claim); err != nil {
 			return err
 		}
