@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 
@@ -191,5 +190,5 @@ func testSessionOrder(t *testing.T, r *runatest.Runa) {
 	// The refusal did not use its key up, also for another body.
 	answer := c.Do(keyed("late", map[string]any{"sessionId": "line", "message": "What is the weather in Zagreb?"}))
 	require.Equal(t, http.StatusOK, answer.Status, "%s", answer.Body)
-	require.True(t, strings.Contains(string(answer.Body), "Zagreb"))
+	require.Contains(t, string(answer.Body), "Zagreb")
 }

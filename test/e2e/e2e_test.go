@@ -158,19 +158,6 @@ func (c client) chat(session, message string) (answer turn) {
 	return answer
 }
 
-// accept sends a message without waiting for its answer.
-func (c client) accept(session, message string) (accepted turn) {
-	c.t.Helper()
-	answer := c.Do(runatest.Request{
-		Method: "POST", Path: "/v1/chat", Body: map[string]any{"sessionId": session, "message": message},
-		Header: map[string]string{"Prefer": "respond-async"},
-	})
-	require.Equal(c.t, http.StatusAccepted, answer.Status, "%s", answer.Body)
-	answer.JSON(c.t, &accepted)
-	require.Equal(c.t, "/v1/turns/"+accepted.ID, answer.Header.Get("Location"))
-	return accepted
-}
-
 func (c client) turn(id string) (got turn) {
 	c.t.Helper()
 	c.call("GET", "/v1/turns/"+id, nil, &got)

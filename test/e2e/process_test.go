@@ -180,9 +180,16 @@ func testCommands(t *testing.T, r *runatest.Runa) {
 	run("products", "delete", "prod_cli")
 	until(t, "a deleted product's key opens nothing", func() bool { return status(key) == http.StatusUnauthorized })
 	for _, wrong := range [][]string{
-		{"keys", "revoke", id}, {"keys", "revoke", "nothing"}, {"keys", "create", "--product", "nothing"}, {"keys", "create", "--name", ""},
-		{"products", "create", ""}, {"products", "create", "x", "--id", "a b"}, {"products", "delete", "nothing"}, {"products", "rename", "prod_cli", "x"},
-		{"keys", "create", "extra"}, {"nonsense"},
+		{"keys", "revoke", id},
+		{"keys", "revoke", "nothing"},
+		{"keys", "create", "--product", "nothing"},
+		{"keys", "create", "--name", ""},
+		{"keys", "create", "extra"},
+		{"products", "create", ""},
+		{"products", "create", "x", "--id", "a b"},
+		{"products", "delete", "nothing"},
+		{"products", "rename", "prod_cli", "x"},
+		{"nonsense"},
 	} {
 		got := runatest.Command(t, nil, append(wrong, "--data-dir", r.Dir)...)
 		require.NotZero(t, got.Code, "%v", wrong)

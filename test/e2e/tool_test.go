@@ -78,8 +78,12 @@ func wrongArguments(c client, tools *toolServer, object any) {
 	})
 	before := len(tools.requests())
 	for _, arguments := range []map[string]any{
-		{}, {"id": 7, "lines": "all"}, {"id": "1", "lines": []any{"a"}}, {"id": "1", "lines": []any{map[string]any{"count": 1}}},
-		{"id": "1", "lines": []any{map[string]any{"sku": "a", "count": 1.5}}}, {"id": "../admin"},
+		{},
+		{"id": 7, "lines": "all"},
+		{"id": "1", "lines": []any{"a"}},
+		{"id": "1", "lines": []any{map[string]any{"count": 1}}},
+		{"id": "1", "lines": []any{map[string]any{"sku": "a", "count": 1.5}}},
+		{"id": "../admin"},
 	} {
 		answer := c.Do(runatest.Request{Method: "POST", Path: "/v1/tools/" + id + "/test", Body: map[string]any{"arguments": arguments}})
 		if answer.Status == http.StatusOK { // a path that cannot be made is the call's failure
@@ -212,8 +216,12 @@ func testToolDefinitions(t *testing.T, r *runatest.Runa) {
 	c.call("PATCH", "/v1/tools/"+other, map[string]any{"headers": map[string]string{"X-C": "3"}}, &tool)
 	require.Equal(t, []string{"X-C"}, tool.HeaderNames, "headers are replaced whole")
 	for _, patch := range []map[string]any{
-		{"endpoint": "ftp://example.com"}, {"endpoint": "https://{host}/"}, {"headers": map[string]string{"Host": "x"}},
-		{"headers": map[string]string{"X-A": "a\r\nX-B: b"}}, {"parameters": map[string]any{"type": 7}}, {"method": "TRACE"},
+		{"endpoint": "ftp://example.com"},
+		{"endpoint": "https://{host}/"},
+		{"headers": map[string]string{"Host": "x"}},
+		{"headers": map[string]string{"X-A": "a\r\nX-B: b"}},
+		{"parameters": map[string]any{"type": 7}},
+		{"method": "TRACE"},
 	} {
 		c.refused(http.StatusBadRequest, schemas.InvalidRequest, runatest.Request{Method: "PATCH", Path: "/v1/tools/" + other, Body: patch})
 	}
