@@ -67,10 +67,13 @@ func (a *Activities) sweepTurn(ctx context.Context, t store.StaleTurn) error {
 		Status: schemas.TurnFailed, Intent: analytics.Intent,
 		Error: schemas.Errorf(schemas.Interrupted, "the turn was interrupted and could not be taken up again"),
 	})
-	if err != nil || next == "" {
+	if err != nil {
 		return err
 	}
 	a.config.Changed(t.Turn)
+	if next == "" {
+		return nil
+	}
 	return a.config.Engine.OfferPlace(ctx, t.Product, next)
 }
 

@@ -289,8 +289,8 @@ func TestThinkStopped(t *testing.T) {
 	}
 }
 
-// A dead worker is noticed only by beats, so the first comes before any work.
-func TestThinkBeatsBeforeItWorks(t *testing.T) {
+// A worker whose model takes long must not look dead.
+func TestThinkBeatsWhileItWorks(t *testing.T) {
 	t.Parallel()
 	beat := make(chan struct{}, 100)
 	var ended atomic.Bool
