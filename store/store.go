@@ -48,10 +48,12 @@ type Config struct {
 // broken byte becomes U+FFFD.
 type Store struct {
 	write, read *sql.DB
-	dialect     dialect
-	sealer      Sealer
-	clock       func() time.Time
-	log         *slog.Logger
+	// writes and reads are the statements of the two pools.
+	writes, reads *statements
+	dialect       dialect
+	sealer        Sealer
+	clock         func() time.Time
+	log           *slog.Logger
 }
 
 // Open opens the database and brings its schema up to date. Processes that
@@ -72,6 +74,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.write, s.read, err = s.dialect.open(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	s.writes, s.reads = newStatements(s.write), newStatements(s.read)
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate store: %w", err), s.Close())
 	}
@@ -140,12 +143,30 @@ func (s *Store) now() int64 { return schemas.Millis(s.clock()) }
 // tx is a transaction: statements with ? for parameters on any database.
 type tx struct {
 	*sql.Tx
-	dialect dialect
-	now     int64
+	dialect  dialect
+	prepared *statements
+	// unprepared are the statements that were sent as text.
+	unprepared []string
+	now        int64
+}
+
+// statement returns the statement prepared, or nil and its text.
+func (t *tx) statement(ctx context.Context, query string) (*sql.Stmt, string) {
+	text := t.dialect.rebind(query)
+	if stmt := t.prepared.get(text); stmt != nil {
+		return t.StmtContext(ctx, stmt), text
+	}
+	t.unprepared = append(t.unprepared, text)
+	return nil, text
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	res, err := t.ExecContext(ctx, t.dialect.rebind(query), clean(args)...)
+	var res sql.Result
+	if stmt, text := t.statement(ctx, query); stmt != nil {
+		res, err = stmt.ExecContext(ctx, clean(args)...)
+	} else {
+		res, err = t.ExecContext(ctx, text, clean(args)...)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -153,34 +174,56 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64
 }
 
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.QueryContext(ctx, t.dialect.rebind(query), clean(args)...)
+	stmt, text := t.statement(ctx, query)
+	if stmt != nil {
+		return stmt.QueryContext(ctx, clean(args)...)
+	}
+	return t.QueryContext(ctx, text, clean(args)...)
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.QueryRowContext(ctx, t.dialect.rebind(query), clean(args)...)
+	stmt, text := t.statement(ctx, query)
+	if stmt != nil {
+		return stmt.QueryRowContext(ctx, clean(args)...)
+	}
+	return t.QueryRowContext(ctx, text, clean(args)...)
 }
 
 // reader reads outside a transaction.
 type reader struct {
-	db      *sql.DB
-	dialect dialect
+	prepared *statements
+	dialect  dialect
 }
 
 func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return r.db.QueryContext(ctx, r.dialect.rebind(query), clean(args)...)
+	stmt, text := r.statement(ctx, query)
+	if stmt != nil {
+		return stmt.QueryContext(ctx, clean(args)...)
+	}
+	return r.prepared.db.QueryContext(ctx, text, clean(args)...)
 }
 
 func (r reader) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return r.db.QueryRowContext(ctx, r.dialect.rebind(query), clean(args)...)
+	stmt, text := r.statement(ctx, query)
+	if stmt != nil {
+		return stmt.QueryRowContext(ctx, clean(args)...)
+	}
+	return r.prepared.db.QueryRowContext(ctx, text, clean(args)...)
 }
 
-func (s *Store) reader() reader { return reader{s.read, s.dialect} }
+func (r reader) statement(ctx context.Context, query string) (*sql.Stmt, string) {
+	text := r.dialect.rebind(query)
+	r.prepared.prepare(ctx, []string{text})
+	return r.prepared.get(text), text
+}
+
+func (s *Store) reader() reader { return reader{s.reads, s.dialect} }
 
 // update runs do in a transaction that writes, and runs it again whole when
 // the database asks for that (busy, serialization failure).
 func (s *Store) update(ctx context.Context, do func(*tx) error) error {
 	for {
-		err := s.once(ctx, do)
+		err := s.transact(ctx, s.writes, do)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -195,24 +238,26 @@ func (s *Store) update(ctx context.Context, do func(*tx) error) error {
 
 // view runs do in a transaction that reads one moment.
 func (s *Store) view(ctx context.Context, do func(*tx) error) error {
-	sqlTx, err := s.read.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = sqlTx.Rollback() }() // nothing was written
-	return do(&tx{sqlTx, s.dialect, s.now()})
+	return s.transact(ctx, s.reads, do)
 }
 
-func (s *Store) once(ctx context.Context, do func(*tx) error) error {
-	sqlTx, err := s.write.BeginTx(ctx, nil)
+// transact runs do in a transaction of a pool. What it sent as text is
+// prepared behind it: inside, the pool may have no other connection.
+func (s *Store) transact(ctx context.Context, pool *statements, do func(*tx) error) error {
+	sqlTx, err := pool.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }() // after Commit it is a no-op
-	if err := do(&tx{sqlTx, s.dialect, s.now()}); err != nil {
+	t := &tx{Tx: sqlTx, dialect: s.dialect, prepared: pool, now: s.now()}
+	if err := do(t); err != nil {
 		return err
 	}
-	return sqlTx.Commit()
+	if err := sqlTx.Commit(); err != nil {
+		return err
+	}
+	pool.prepare(ctx, t.unprepared)
+	return nil
 }
 
 // collect scans every row of a query by scan.
