@@ -12,16 +12,16 @@ import (
 // workflows/options.go; the SDK sends fewer of them.
 const heartbeatEvery = time.Second
 
-// heartbeat beats until stop is called. It is the first statement of every
-// activity that may last: work before the first beat is work that a dead
-// worker's timeout does not see, and a cancel arrives only with a beat.
+// heartbeat beats until stop is called; the start of the activity counts as a
+// beat, so a short one costs none. It is the first statement of every activity
+// that may last: work before it is work that a dead worker's timeout does not
+// see, and a cancel arrives only with a beat.
 func heartbeat(ctx context.Context) (stop func()) {
 	beating, end := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		for beating.Err() == nil {
+		for sleep(beating, heartbeatEvery) == nil {
 			activity.RecordHeartbeat(ctx)
-			_ = sleep(beating, heartbeatEvery) // an early end is seen above
 		}
 	})
 	return func() {
