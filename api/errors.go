@@ -75,7 +75,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 func (s *Server) public(c *gin.Context, err error) *schemas.Error {
 	e := schemas.AsError(err)
 	switch {
-	case e != nil && e.Code != schemas.Internal:
+	case e != nil && e.Code != schemas.Internal && statuses[e.Code] != 0: // a row may hold the code of another version
 		if e.Code == schemas.Unavailable {
 			s.Log.Warn("request failed", "requestId", requestID(c), "route", c.FullPath(), "error", err)
 		}
