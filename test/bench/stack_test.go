@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
 	"runa/activities"
@@ -61,6 +62,25 @@ func (instant) Generate(_ context.Context, req *llm.Request, _ func(string)) (*l
 	return &llm.Response{Text: "done"}, nil
 }
 
+// plainStart takes the eager start, which is a part of the tuning, out of a
+// client's requests.
+type plainStart struct{ interceptor.ClientInterceptorBase }
+
+// InterceptClient implements interceptor.ClientInterceptor.
+func (*plainStart) InterceptClient(next interceptor.ClientOutboundInterceptor) interceptor.ClientOutboundInterceptor {
+	return &plainStarter{interceptor.ClientOutboundInterceptorBase{Next: next}}
+}
+
+type plainStarter struct {
+	interceptor.ClientOutboundInterceptorBase
+}
+
+// ExecuteWorkflow implements interceptor.ClientOutboundInterceptor.
+func (p *plainStarter) ExecuteWorkflow(ctx context.Context, in *interceptor.ClientExecuteWorkflowInput) (client.WorkflowRun, error) {
+	in.Options.EnableEagerStart = false
+	return p.Next.ExecuteWorkflow(ctx, in)
+}
+
 // stack is the program without its model, on an engine of a profile.
 type stack struct {
 	url, key string
@@ -80,10 +100,14 @@ func newStack(b *testing.B, profile embedded.Profile) *stack {
 	require.NoError(b, err)
 	engine, err := embedded.Start(ctx, embedded.Config{Dir: dir, Profile: profile})
 	require.NoError(b, err)
-	temporal, err := client.DialContext(ctx, client.Options{
+	options := client.Options{
 		HostPort: engine.Address(), Namespace: "runa", Logger: log.NewStructuredLogger(quiet),
 		DataConverter: sealer.DataConverter(), FailureConverter: sealer.FailureConverter(),
-	})
+	}
+	if profile == embedded.StartDev {
+		options.Interceptors = []interceptor.ClientInterceptor{&plainStart{}}
+	}
+	temporal, err := client.DialContext(ctx, options)
 	require.NoError(b, err)
 	policy, err := outbound.NewPolicy([]string{"127.0.0.0/8"})
 	require.NoError(b, err)
