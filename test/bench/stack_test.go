@@ -64,7 +64,9 @@ func (instant) Generate(_ context.Context, req *llm.Request, _ func(string)) (*l
 
 // plainStart takes the eager start, which is a part of the tuning, out of a
 // client's requests.
-type plainStart struct{ interceptor.ClientInterceptorBase }
+type plainStart struct {
+	interceptor.ClientInterceptorBase
+}
 
 // InterceptClient implements interceptor.ClientInterceptor.
 func (*plainStart) InterceptClient(next interceptor.ClientOutboundInterceptor) interceptor.ClientOutboundInterceptor {
