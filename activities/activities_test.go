@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -65,13 +66,20 @@ func result[T any](t *testing.T, b *activitiestest.Bench, activity, in any) (out
 }
 
 // requireFailure holds an activity's error to what the engine sees of it.
-func requireFailure(t *testing.T, err error, code schemas.Code, final bool) *temporal.ApplicationError {
+func requireFailure(t *testing.T, err error, code schemas.Code, final bool) {
 	t.Helper()
 	var failure *temporal.ApplicationError
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, string(code), failure.Type(), "%v", err)
 	require.Equal(t, final, failure.NonRetryable(), "%v", err)
-	return failure
+}
+
+// delayOf is the pause before the next try that a failure asks for.
+func delayOf(t *testing.T, err error) time.Duration {
+	t.Helper()
+	var failure *temporal.ApplicationError
+	require.ErrorAs(t, err, &failure)
+	return failure.NextRetryDelay()
 }
 
 // alter changes a row behind the store's back: time that has passed.

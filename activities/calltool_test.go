@@ -186,8 +186,8 @@ func (v verdict) check(t *testing.T, b *activitiestest.Bench, key activities.Cal
 	require.Equal(t, v.status, call.Status)
 	require.Equal(t, v.sent, !call.SentAt.IsZero())
 	if v.again {
-		failure := requireFailure(t, err, schemas.Unavailable, false)
-		require.Equal(t, v.delay, failure.NextRetryDelay())
+		requireFailure(t, err, schemas.Unavailable, false)
+		require.Equal(t, v.delay, delayOf(t, err))
 		return
 	}
 	require.NoError(t, err)

@@ -32,9 +32,9 @@ func page(name string, links ...string) string {
 	return b.String() + "</main></body></html>"
 }
 
-// site404 answers with the page of a path, or with a redirect
+// pagesAt answers with the page of a path, or with a redirect
 // for a text that begins with ">"; what it lacks is 404.
-func site404(pages map[string]string) http.HandlerFunc {
+func pagesAt(pages map[string]string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text, known := pages[r.URL.Path]
 		switch {
@@ -43,7 +43,7 @@ func site404(pages map[string]string) http.HandlerFunc {
 		case strings.HasPrefix(text, ">"):
 			http.Redirect(w, r, text[1:], http.StatusMovedPermanently)
 		default:
-			_, _ = w.Write([]byte(text)) //nolint:gosec // a test's own page
+			_, _ = w.Write([]byte(text))
 		}
 	}
 }
@@ -109,8 +109,8 @@ func requireWhole(t *testing.T, b *activitiestest.Bench, key activities.SourceKe
 
 func TestCrawlSaysWhatBecameOfEachPage(t *testing.T) {
 	t.Parallel()
-	elsewhere := serve(t, site404(nil))
-	s := serve(t, site404(map[string]string{
+	elsewhere := serve(t, pagesAt(nil))
+	s := serve(t, pagesAt(map[string]string{
 		"/robots.txt": "User-agent: *\nDisallow: /private\n",
 		"/": page("root", "/a", "/moved", "/named", "/twin", "/out", "/missing", "/private", "/noindex", "/empty",
 			elsewhere.URL+"/other", "/a#part", "/far"),
@@ -155,7 +155,7 @@ func TestCrawlSaysWhatBecameOfEachPage(t *testing.T) {
 
 func TestCrawlStopsAtItsLimitOfPages(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(map[string]string{
+	s := serve(t, pagesAt(map[string]string{
 		"/": page("root", "/a", "/b", "/c", "/d"), "/a": page("a"), "/b": page("b"), "/c": page("c"), "/d": page("d"),
 	}))
 	b := activitiestest.New(t, nil)
@@ -173,7 +173,7 @@ func TestDiscoverAddsSitemapsAndRunsTwice(t *testing.T) {
 	t.Parallel()
 	var s *site
 	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
-		site404(map[string]string{
+		pagesAt(map[string]string{
 			"/robots.txt": "Sitemap: " + s.URL + "/map.xml\n",
 			"/map.xml":    `<urlset><url><loc>` + s.URL + `/hidden</loc></url></urlset>`,
 			"/":           page("root"), "/hidden": page("hidden"),
@@ -206,7 +206,7 @@ func TestDiscoverWaitsForRobots(t *testing.T) {
 
 func TestNothingIsFetchedWithoutRobots(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(map[string]string{"/": page("root")}))
+	s := serve(t, pagesAt(map[string]string{"/": page("root")}))
 	b := activitiestest.New(t, nil)
 	key := b.Source(t, s.URL, quick())
 	require.NoError(t, run(t, b, b.Discover, key))
@@ -222,7 +222,7 @@ func TestNothingIsFetchedWithoutRobots(t *testing.T) {
 // what nobody could read.
 func TestCrawlOfAHostThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(nil))
+	s := serve(t, pagesAt(nil))
 	s.Close()
 	for name, c := range map[string]struct {
 		url    string
@@ -249,7 +249,7 @@ func TestPageThatFailsForNowIsTriedAgain(t *testing.T) {
 			http.Error(w, "later", http.StatusInternalServerError)
 			return
 		}
-		site404(map[string]string{"/": page("root")})(w, r)
+		pagesAt(map[string]string{"/": page("root")})(w, r)
 	})
 	b := activitiestest.New(t, nil)
 	key := b.Source(t, s.URL, quick())
@@ -298,7 +298,7 @@ func TestRetryAfterHoldsTheHost(t *testing.T) {
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
 		}
-		site404(map[string]string{"/two/": page("two")})(w, r)
+		pagesAt(map[string]string{"/two/": page("two")})(w, r)
 	})
 	b := activitiestest.New(t, nil)
 	one, two := b.Source(t, s.URL+"/one/", quick()), b.Source(t, s.URL+"/two/", quick())
@@ -322,7 +322,7 @@ func TestPolitenessIsTheHosts(t *testing.T) {
 			times = append(times, time.Now())
 			mu.Unlock()
 		}
-		site404(map[string]string{
+		pagesAt(map[string]string{
 			"/p1/": page("p1", "/p1/a"), "/p1/a": page("p1a"), "/p2/": page("p2", "/p2/a"), "/p2/a": page("p2a"),
 		})(w, r)
 	})
@@ -350,7 +350,7 @@ func TestPolitenessIsTheHosts(t *testing.T) {
 // record knows; the batch's second run replaces them.
 func TestBatchThatDiedAfterIndexing(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(map[string]string{"/": page("root")}))
+	s := serve(t, pagesAt(map[string]string{"/": page("root")}))
 	ctx, stop := context.WithCancelCause(t.Context())
 	b := activitiestest.New(t, func(cfg *activities.Config) {
 		cfg.Fail = func(point string) {
@@ -384,7 +384,7 @@ func TestBatchThatDiedAfterIndexing(t *testing.T) {
 
 func TestFinishCrawlTidiesTheIndex(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(map[string]string{"/": page("root", "/gone"), "/gone": "<html></html>"}))
+	s := serve(t, pagesAt(map[string]string{"/": page("root", "/gone"), "/gone": "<html></html>"}))
 	b := activitiestest.New(t, nil)
 	key := b.Source(t, s.URL, quick())
 	crawlAll(t, b, key)
@@ -412,7 +412,7 @@ func TestFinishCrawlSaysWhyItCameToNothing(t *testing.T) {
 
 func TestIndexThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := serve(t, site404(map[string]string{"/": page("root")}))
+	s := serve(t, pagesAt(map[string]string{"/": page("root")}))
 	broken := &index{put: func(context.Context, []schemas.Chunk) error { return errors.New("index is away") }}
 	b := activitiestest.New(t, func(cfg *activities.Config) { broken.Index, cfg.Index = cfg.Index, broken })
 	key := b.Source(t, s.URL, quick())
@@ -433,7 +433,7 @@ func TestDeleteInTheMiddleOfABatch(t *testing.T) {
 	t.Parallel()
 	var b *activitiestest.Bench
 	var key activities.SourceKey
-	s := serve(t, site404(map[string]string{"/": page("root")}))
+	s := serve(t, pagesAt(map[string]string{"/": page("root")}))
 	b = activitiestest.New(t, func(cfg *activities.Config) {
 		cfg.Fail = func(point string) {
 			if point == "page indexed" {

@@ -40,7 +40,7 @@ func TestExportCountsEachEventOnce(t *testing.T) {
 	t.Parallel()
 	var batches []string
 	stopping := make(chan struct{})
-	var fails error = errors.New("no answer, though it was written")
+	fails := errors.New("no answer, though it was written")
 	b := activitiestest.New(t, func(cfg *activities.Config) {
 		cfg.Analytics = &figures{Store: cfg.Analytics, wrote: func(batch analytics.Batch) error {
 			batches = append(batches, batch.ID)

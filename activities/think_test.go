@@ -112,8 +112,8 @@ func TestThinkSearchesOnce(t *testing.T) {
 	know(t, b, "Plans cost 7 euros a month.")
 	key := b.Opened(t, "s", "msg_1", "what do the plans cost?")
 	_, err := think(t, b, key, 1)
-	failure := requireFailure(t, err, schemas.ModelUnavailable, false)
-	require.Equal(t, 7*time.Second, failure.NextRetryDelay())
+	requireFailure(t, err, schemas.ModelUnavailable, false)
+	require.Equal(t, 7*time.Second, delayOf(t, err))
 	_, err = think(t, b, key, 1)
 	require.NoError(t, err)
 	require.Equal(t, 1, searches, "the passages of the first run stay")
@@ -208,7 +208,8 @@ func TestThinkGivesUpWhenItsBudgetIsSpent(t *testing.T) {
 	requireFailure(t, err, schemas.ModelUnavailable, false)
 	alter(t, b, `UPDATE steps SET claimed_at = claimed_at - 660000 WHERE n = 1`)
 	_, err = think(t, b, key, 1)
-	require.Equal(t, "overloaded", requireFailure(t, err, schemas.ModelUnavailable, true).Message())
+	requireFailure(t, err, schemas.ModelUnavailable, true)
+	require.ErrorContains(t, err, "overloaded")
 }
 
 func TestThinkEndsForWhatNoRetryMends(t *testing.T) {
@@ -316,7 +317,7 @@ func TestThinkBeatsWhileItWorks(t *testing.T) {
 func TestPromptOfALaterTurn(t *testing.T) {
 	t.Parallel()
 	var asked *llm.Request
-	script := generate(says("Seven euros [1]."))
+	script := says("Seven euros [1].")
 	b := thinking(t, func(ctx context.Context, req *llm.Request) (*llm.Response, error) {
 		asked = req
 		return script(ctx, req)
