@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -21,6 +22,20 @@ type Config struct {
 	// CrawlSlots is how many batches of crawls run at a time. Default 4:
 	// extracting text is work for the processor.
 	CrawlSlots int
+	// Build names the program's build in histories. Default "unknown". (By
+	// itself the SDK would hash the whole binary for it at each start.)
+	Build string
+}
+
+func (c Config) options(slots int) worker.Options {
+	return worker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		WorkerStopTimeout:                  stopTimeout,
+		StickyScheduleToStartTimeout:       stickyTimeout,
+		DeploymentOptions: worker.DeploymentOptions{
+			Version: worker.WorkerDeploymentVersion{DeploymentName: "runa", BuildID: cmp.Or(c.Build, "unknown")},
+		},
+	}
 }
 
 // stopTimeout is how long a shutdown lets activities finish before it tells
@@ -38,16 +53,8 @@ type Worker struct{ turns, crawls worker.Worker }
 // Start begins to poll. Stop must be called to end it.
 func Start(c client.Client, acts *activities.Activities, cfg Config) (*Worker, error) {
 	w := &Worker{
-		turns: worker.New(c, workflows.TurnQueue, worker.Options{
-			MaxConcurrentActivityExecutionSize: orDefault(cfg.TurnSlots, 200),
-			WorkerStopTimeout:                  stopTimeout,
-			StickyScheduleToStartTimeout:       stickyTimeout,
-		}),
-		crawls: worker.New(c, workflows.CrawlQueue, worker.Options{
-			MaxConcurrentActivityExecutionSize: orDefault(cfg.CrawlSlots, 4),
-			WorkerStopTimeout:                  stopTimeout,
-			StickyScheduleToStartTimeout:       stickyTimeout,
-		}),
+		turns:  worker.New(c, workflows.TurnQueue, cfg.options(cmp.Or(cfg.TurnSlots, 200))),
+		crawls: worker.New(c, workflows.CrawlQueue, cfg.options(cmp.Or(cfg.CrawlSlots, 4))),
 	}
 	Register(w.turns, acts)
 	Register(w.crawls, acts)
@@ -81,11 +88,4 @@ func (w *Worker) Stop() {
 	}()
 	w.turns.Stop()
 	<-done
-}
-
-func orDefault(n, fallback int) int {
-	if n == 0 {
-		return fallback
-	}
-	return n
 }

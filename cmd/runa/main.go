@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,20 @@ func main() {
 	}
 }
 
+// build names this build: the module's version, or the commit it was made of.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && info.Main.Version == "(devel)" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}
+
 // plain is an error as a person reads it: without the code that the API sends.
 func plain(err error) string {
 	if e := schemas.AsError(err); e != nil {
@@ -39,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := &cobra.Command{
 		Use:           "runa",
 		Short:         "The durable, self-hosted backend of the AI agent inside a SaaS product",
+		Version:       build(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -193,7 +193,7 @@ func (p *Program) openWork(ctx context.Context) error {
 	p.worker, err = worker.Start(p.temporal, activities.New(activities.Config{
 		Store: p.store, Index: p.index, Analytics: p.figures, Model: extractive.New(), Tools: tools, Fetcher: fetcher,
 		Engine: starter, Log: p.log, Changed: p.api.TurnChanged, Fail: fail,
-	}), worker.Config{})
+	}), worker.Config{Build: build()})
 	if err != nil {
 		return err
 	}
