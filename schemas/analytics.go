@@ -54,7 +54,8 @@ type Figures struct {
 	AsOf                       Time          `json:"asOf"`
 }
 
-// IntentShare says how often something was asked; Share is of all turns.
+// IntentShare says how often something was asked; Share is of the turns that
+// have an intent.
 type IntentShare struct {
 	Name  string  `json:"name"`
 	Count int     `json:"count"`

@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/json"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -80,6 +81,8 @@ type TurnInput struct {
 	Session  string `json:"session"`
 	Draft    string `json:"draft"`
 	BodyHash string `json:"bodyHash"`
+	// Held is how long the turn worked in earlier runs of its workflow.
+	Held time.Duration `json:"held,omitempty"`
 }
 
 // TurnWorkflowID names the workflow of a turn.

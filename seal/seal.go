@@ -1,6 +1,5 @@
-// Package seal encrypts what Runa keeps at rest: the secrets of tools and
-// webhooks, the text of messages, and every payload of a workflow. It uses one
-// tink keyset (AES-256-GCM) and binds each ciphertext to the product and the
+// Package seal encrypts what must not be readable at rest: the secrets of tools
+// and every payload of a workflow. It uses one tink keyset (AES-256-GCM) and binds each ciphertext to the product and the
 // object it belongs to, so that a copied ciphertext opens nowhere else.
 //
 // It is not for passwords or API keys, which are only ever hashed, and it does

@@ -65,7 +65,7 @@ func (t *turn) open(ctx workflow.Context) (store.Opened, error) {
 func (t *turn) awaitPlace(ctx workflow.Context, status schemas.TurnStatus) error {
 	offers := workflow.GetSignalChannel(ctx, placeSignal)
 	for pause := placeFirst; status == schemas.TurnQueued; pause = min(2*pause, placeLast) {
-		if err := t.continueAsNew(ctx); err != nil {
+		if err := t.continueAsNew(ctx, t.in.Held); err != nil {
 			return err
 		}
 		if err := awaitOffer(ctx, offers, pause); err != nil {
@@ -92,12 +92,13 @@ func awaitOffer(ctx workflow.Context, offers workflow.ReceiveChannel, pause time
 
 // work thinks and calls tools, round by round, until the model is done.
 func (t *turn) work(ctx workflow.Context, next int) error {
-	end := workflow.Now(ctx).Add(heldTime)
+	began := workflow.Now(ctx)
 	for ; ; next++ {
-		if err := t.continueAsNew(ctx); err != nil {
+		held := t.in.Held + workflow.Now(ctx).Sub(began)
+		if err := t.continueAsNew(ctx, held); err != nil {
 			return err
 		}
-		left := end.Sub(workflow.Now(ctx))
+		left := heldTime - held
 		if left <= 0 {
 			return temporal.NewNonRetryableApplicationError("the turn worked for 24 hours", string(schemas.TurnLimit), nil)
 		}
@@ -131,11 +132,13 @@ func (t *turn) callTools(ctx workflow.Context, calls []string) error {
 
 // continueAsNew begins a new history when the server says that this one is
 // long enough. The new run reads the rows; offers that came are in them.
-func (t *turn) continueAsNew(ctx workflow.Context) error {
+func (t *turn) continueAsNew(ctx workflow.Context, held time.Duration) error {
 	if !workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 		return nil
 	}
-	return workflow.NewContinueAsNewError(ctx, Turn, t.in)
+	next := t.in
+	next.Held = held
+	return workflow.NewContinueAsNewError(ctx, Turn, next)
 }
 
 // close ends the turn by its outcome and offers the place to the next one. It

@@ -365,6 +365,29 @@ func TestTurnWorksForADayAtMost(t *testing.T) {
 	s.requireClosed(t, schemas.TurnFailed, schemas.TurnLimit)
 }
 
+func TestTurnCountsTheTimeOfEarlierRuns(t *testing.T) {
+	t.Parallel()
+	s := newTurn(t, schemas.TurnRunning, "")
+	s.on(a.Think, func(context.Context, activities.ThinkInput) (activities.ThinkResult, error) {
+		s.SetContinueAsNewSuggested(true)
+		return activities.ThinkResult{}, nil
+	}).After(50 * time.Minute)
+	in := turnInput
+	in.Held = 3 * time.Hour
+	s.ExecuteWorkflow(Turn, in)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.GetWorkflowError(), &again)
+	var next schemas.TurnInput
+	require.NoError(t, s.decode(again, &next))
+	require.Equal(t, 3*time.Hour+50*time.Minute, next.Held)
+
+	late := newTurn(t, schemas.TurnRunning, "")
+	next.Held = 24 * time.Hour
+	late.ExecuteWorkflow(Turn, next)
+	require.NoError(t, late.GetWorkflowError())
+	late.requireClosed(t, schemas.TurnFailed, schemas.TurnLimit)
+}
+
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	timeout := temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, errStore)
