@@ -214,9 +214,15 @@ func singular(w string) string {
 		return w
 	}
 	for _, ending := range []struct{ plural, singular string }{
-		{"ss", "ss"}, {"us", "us"},
-		{"sses", "ss"}, {"xes", "x"}, {"shes", "sh"}, {"tches", "tch"}, {"rches", "rch"},
-		{"ies", "y"}, {"s", ""},
+		{"ss", "ss"},
+		{"us", "us"},
+		{"sses", "ss"},
+		{"xes", "x"},
+		{"shes", "sh"},
+		{"tches", "tch"},
+		{"rches", "rch"},
+		{"ies", "y"},
+		{"s", ""},
 	} {
 		if stem, ok := strings.CutSuffix(w, ending.plural); ok {
 			return stem + ending.singular

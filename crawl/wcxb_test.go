@@ -51,7 +51,7 @@ func TestWCXB(t *testing.T) {
 	if dir == "" {
 		t.Skipf("%s is not set: it names the folder with WCXB's pages.json and html/", wcxbDirEnv)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "pages.json")) //nolint:gosec // the folder is the developer's choice
+	raw, err := os.ReadFile(filepath.Join(dir, "pages.json"))
 	require.NoError(t, err)
 	var pages map[string]wcxbPage
 	require.NoError(t, json.Unmarshal(raw, &pages))
@@ -165,7 +165,7 @@ func wordF1(got, want []string) float64 {
 
 func mustGunzip(tb testing.TB, path string) []byte {
 	tb.Helper()
-	f, err := os.Open(path) //nolint:gosec // the folder is the developer's choice
+	f, err := os.Open(path)
 	require.NoError(tb, err)
 	defer func() { require.NoError(tb, f.Close()) }()
 	z, err := gzip.NewReader(f)

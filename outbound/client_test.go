@@ -86,7 +86,7 @@ func TestRequestsAreNeverReplayed(t *testing.T) {
 		base, requests = mustCuttingServer(t, 0)
 		req := mustRequest(t, method, base, bytes.NewReader([]byte("{}")))
 		req.Header.Set("Idempotency-Key", "key")
-		_, err := client.Do(req) //nolint:bodyclose // there is no answer
+		_, err := client.Do(req)
 		require.Error(t, err)
 		require.EqualValues(t, 1, requests.Load(), method)
 	}
@@ -194,7 +194,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
-	_, err := mustPolicy(t, inside).Client(outbound.ClientConfig{}).Get(server.URL) //nolint:bodyclose // there is no answer
+	_, err := mustPolicy(t, inside).Client(outbound.ClientConfig{}).Get(server.URL)
 	var unknown x509.UnknownAuthorityError
 	require.ErrorAs(t, err, &unknown)
 
@@ -213,11 +213,11 @@ func TestHangingServersAreLeft(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	start := time.Now()
 	client := mustPolicy(t, inside).Client(outbound.ClientConfig{Timeout: 100 * time.Millisecond})
-	_, err = client.Get("http://" + l.Addr().String()) //nolint:bodyclose // there is no answer
+	_, err = client.Get("http://" + l.Addr().String())
 	var failed *url.Error
 	require.ErrorAs(t, err, &failed)
 	require.True(t, failed.Timeout())
-	_, err = mustPolicy(t, inside).Client(outbound.ClientConfig{ConnectTimeout: 100 * time.Millisecond}).Get("https://" + l.Addr().String()) //nolint:bodyclose // there is no answer
+	_, err = mustPolicy(t, inside).Client(outbound.ClientConfig{ConnectTimeout: 100 * time.Millisecond}).Get("https://" + l.Addr().String())
 	require.ErrorContains(t, err, "TLS handshake timeout")
 	require.Less(t, time.Since(start), 3*time.Second)
 }
@@ -229,6 +229,6 @@ func TestLookupErrorsHideTheResolver(t *testing.T) {
 		return d.DialContext(ctx, "udp", "127.0.0.1:1")
 	}}
 	client := mustPolicy(t).Client(outbound.ClientConfig{Resolver: resolver, ConnectTimeout: time.Second})
-	_, err := client.Get("http://nowhere.test/") //nolint:bodyclose // there is no answer
+	_, err := client.Get("http://nowhere.test/")
 	require.EqualError(t, err, `Get "http://nowhere.test/": lookup nowhere.test: lookup failed`)
 }

@@ -76,7 +76,7 @@ type canary struct {
 
 func mustCanary(t testing.TB) *canary {
 	t.Helper()
-	l, err := net.Listen("tcp", ":0") //nolint:gosec // every address is the point
+	l, err := net.Listen("tcp", ":0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	_, port, err := net.SplitHostPort(l.Addr().String())

@@ -72,7 +72,7 @@ func requireNoSecret(t *testing.T, folder string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		content, err := os.ReadFile(filepath.Join(folder, file.Name())) //nolint:gosec // a file of this test
+		content, err := os.ReadFile(filepath.Join(folder, file.Name()))
 		require.NoError(t, err)
 		require.False(t, bytes.Contains(content, []byte(storetest.Secret)), file.Name())
 	}

@@ -40,7 +40,7 @@ func (s *statements) prepare(ctx context.Context, queries []string) {
 		if full || s.get(query) != nil {
 			continue
 		}
-		stmt, err := s.db.PrepareContext(ctx, query)
+		stmt, err := s.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept until the pool is closed
 		if err != nil {
 			return
 		}

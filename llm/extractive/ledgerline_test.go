@@ -163,32 +163,6 @@ var unanswerable = []string{
 	"In which data centre region is my data stored?",
 }
 
-var heldA = []struct{ q, url, phrase string }{
-	{"what's the price for Enterprise?", "/pricing", "$499"},
-	{"do I get a discount if I pay annually", "/pricing", "two months"},
-	{"How many users are included in the Pro plan?", "/pricing", "| Pro | $79 | 20"},
-	{"when will I be charged after upgrading?", "/pricing#change", "pro rata"},
-	{"can I pay with American Express?", "/billing", "American Express"},
-	{"why is my workspace read-only?", "/billing", "third failed attempt"},
-	{"can I get my money back?", "/billing#refunds", "refunded"},
-	{"when do you delete my data?", "/billing#refunds", "90 days"},
-	{"when are receipts emailed?", "/billing#receipts", "first day of each month"},
-	{"How do I resend an invitation?", "/users", "send it again"},
-	{"which role can manage integrations?", "/users#roles", "**Admin**"},
-	{"I lost my phone with the authenticator app", "/security", "recovery codes"},
-	{"how long is the password reset link valid?", "/security", "60 minutes"},
-	{"which formats can I export to?", "/exports", "CSV, XLSX or JSON"},
-	{"How long does the download link work?", "/exports", "48 hours"},
-	{"How do I revoke an API key?", "/api", "revoke"},
-	{"do webhooks count towards the rate limit?", "/api#limits", "do not count"},
-	{"what is the timeout for webhook deliveries?", "/webhooks", "10 seconds"},
-	{"invoice status bounced meaning", "/troubleshooting", "address does not exist"},
-	{"what date format should I use when importing?", "/troubleshooting#import", "YYYY-MM-DD"},
-}
-var heldU = []string{
-	"Can I use Ledgerline offline?", "How do I delete a customer?", "What is the SLA for the Enterprise plan?", "do you offer discounts for nonprofits?", "How do I print a packing slip?", "which currencies are supported?", "Do you support recurring invoices?", "how do I change the language of the interface?", "Is there a desktop app?", "how do I contact the press office?",
-}
-
 // paraphrased are questions in words that the help centre hardly uses. They
 // were written after the model was tuned on the others.
 var paraphrased = []struct{ question, url, phrase string }{
