@@ -39,12 +39,14 @@ func BenchmarkProcess(b *testing.B) {
 		b.ReportMetric(megabytes(binarySize(b, r)), "binary-MB")
 
 		time.Sleep(idle)
-		before, disk := resident(b, r), folderSize(b, dir)
+		before, beforeOwn, disk := resident(b, r, "VmRSS:"), resident(b, r, "RssAnon:"), folderSize(b, dir)
 		load(b, r)
 		grown := folderSize(b, dir) - disk
 		time.Sleep(idle)
 		b.ReportMetric(megabytes(before), "idle-MB")
-		b.ReportMetric(megabytes(resident(b, r)), "idle-after-load-MB")
+		b.ReportMetric(megabytes(beforeOwn), "idle-own-MB")
+		b.ReportMetric(megabytes(resident(b, r, "VmRSS:")), "idle-after-load-MB")
+		b.ReportMetric(megabytes(resident(b, r, "RssAnon:")), "idle-after-load-own-MB")
 		b.ReportMetric(megabytes(grown)/(loadTurns/1000), "disk-MB/1000-turns")
 	}
 }
@@ -72,18 +74,20 @@ func load(b *testing.B, r *runatest.Runa) {
 	b.ReportMetric(loadTurns/time.Since(began).Seconds(), "turns/s")
 }
 
-// resident is the memory of the process, in bytes, as Linux counts it.
-func resident(b *testing.B, r *runatest.Runa) int64 {
+// resident is the memory of the process, in bytes, as Linux counts it: VmRSS
+// is all of it, pages of the binary and of mapped files included, RssAnon what
+// the process holds of its own.
+func resident(b *testing.B, r *runatest.Runa, kind string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID()))
 	require.NoError(b, err)
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == kind {
 			kilobytes, err := strconv.ParseInt(fields[1], 10, 64)
 			require.NoError(b, err)
 			return kilobytes << 10
 		}
 	}
-	b.Fatal("no VmRSS in /proc")
+	b.Fatalf("no %s in /proc", kind)
 	return 0
 }
 
