@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	whatwg "github.com/nlnwa/whatwg-url/url"
 )
 
 // Scope is the part of the web that a source covers: one host and port, http
-// and https alike, at and below one path. The zero Scope holds nothing.
+// and https alike and with or without "www.", which sites redirect to one
+// another, at and below one path. The zero Scope holds nothing.
 type Scope struct {
 	host   string
 	prefix string // without a slash at its end; "" is the whole host
@@ -28,8 +31,11 @@ func NewScope(root string) (Scope, error) {
 	if isFileName(path.Base(prefix)) && !strings.HasSuffix(prefix, "/") {
 		prefix = path.Dir(prefix)
 	}
-	return Scope{host: hostPort(u), prefix: strings.TrimRight(prefix, "/")}, nil
+	return Scope{host: siteOf(u), prefix: strings.TrimRight(prefix, "/")}, nil
 }
+
+// siteOf is the host and port that one site answers at.
+func siteOf(u *whatwg.Url) string { return strings.TrimPrefix(hostPort(u), "www.") }
 
 // isFileName tells "index.html" from a folder such as "v1.2".
 func isFileName(segment string) bool {
@@ -44,7 +50,7 @@ func (s Scope) Contains(rawURL string) bool {
 		return false
 	}
 	u, err := parse(canonical, "")
-	if err != nil || hostPort(u) != s.host {
+	if err != nil || siteOf(u) != s.host {
 		return false
 	}
 	rest, below := strings.CutPrefix(u.Pathname(), s.prefix)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"runa/schemas"
@@ -178,8 +179,6 @@ func (s *Store) History(ctx context.Context, product string, r TurnRecord, limit
 		WHERE t.product = ? AND t.conversation = ? AND t.seq < ?
 		ORDER BY t.seq DESC, m.n DESC LIMIT ?`, product, r.Session, r.Seq, limit)
 	messages, err := collect(rows, err, scanMessage)
-	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
-		messages[i], messages[j] = messages[j], messages[i]
-	}
+	slices.Reverse(messages)
 	return messages, err
 }
