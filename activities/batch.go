@@ -142,8 +142,8 @@ func (b *batch) take(ctx context.Context, lease store.Lease, p crawl.Page) error
 			return err
 		}
 	}
-	if p.Transient && lease.Tries < pageTries {
-		result.RetryAt = time.Now().Add(max(p.RetryAfter, pageRetry<<(lease.Tries-1)))
+	if p.Transient && lease.Tries+1 < pageTries {
+		result.RetryAt = time.Now().Add(max(p.RetryAfter, pageRetry<<lease.Tries))
 		return b.record(ctx, result)
 	}
 	result.Links = b.links(lease, p)

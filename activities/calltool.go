@@ -43,6 +43,9 @@ func (a *Activities) callTool(ctx context.Context, in CallKey) error {
 	if err != nil || !claim.Ended.IsZero() {
 		return err
 	}
+	if claim.Tool == nil && !claim.Send {
+		return a.finish(ctx, in, unknown("the tool was removed after the call was sent; it may have taken effect"))
+	}
 	if claim.Tool == nil {
 		return a.finish(ctx, in, store.CallOutcome{
 			Status: schemas.CallFailed, Error: &schemas.CallError{Code: "unknown_tool", Message: "the tool was removed"},
@@ -72,27 +75,39 @@ func request(in CallKey, claim store.CallClaim) tool.Request {
 
 // settle stores what is definitive and asks for another try of what is not.
 func (a *Activities) settle(ctx context.Context, in CallKey, claim store.CallClaim, o tool.Outcome) error {
-	spent := time.Since(claim.Since) > toolBudget
+	// A tool that wants to be left alone for longer than the budget has had it.
+	spent := time.Since(claim.Since)+o.RetryAfter > toolBudget
 	switch {
 	case o.Kind == tool.Succeeded:
 		return a.finish(ctx, in, store.CallOutcome{Status: schemas.CallSucceeded, Result: o.Result})
 	case o.Kind == tool.Lost && claim.Tool.Effect == schemas.EffectUnsafe:
 		return a.finish(ctx, in, unknown(o.Error.Message+"; it may have taken effect"))
-	case o.Kind == tool.Lost && claim.Tool.Effect == schemas.EffectIdempotent && spent:
+	case spent && claim.Tool.Effect == schemas.EffectIdempotent && mayHaveTaken(claim, o):
 		return a.finish(ctx, in, unknown(o.Error.Message+"; it may have taken effect"))
 	case o.Kind == tool.Failed || spent:
 		return a.finish(ctx, in, store.CallOutcome{Status: schemas.CallFailed, Error: o.Error})
 	}
 	a.config.Log.Info("tool call will be tried again", "call", in.Call, "tool", claim.Name, "error", o.Error.Message, "cause", o.Err)
-	if o.Kind == tool.NotSent || o.Kind == tool.Retry && claim.Tool.Effect == schemas.EffectUnsafe {
-		// Provably without effect: the next try is the first again. Tools that
-		// may be called again are asked again after an answer that proves
-		// nothing, such as a 500: for them the mark stays.
+	if o.Kind != tool.Lost {
+		// This request did not leave, or was answered: the next try is the first
+		// again. The mark of an earlier one that was lost stays.
 		if err := a.config.Store.UnsendCall(ctx, in.Product, in.Turn, in.Call, claim.Claim); err != nil {
 			return err
 		}
 	}
 	return &schemas.Error{Code: schemas.Unavailable, Message: o.Error.Message, RetryAfter: o.RetryAfter}
+}
+
+// mayHaveTaken reports whether this or an earlier try of a call may have had
+// its effect: a request left, and no answer says that it had none.
+func mayHaveTaken(claim store.CallClaim, o tool.Outcome) bool {
+	switch o.Kind {
+	case tool.Lost:
+		return true
+	case tool.Retry, tool.NotSent:
+		return !claim.Send
+	}
+	return false
 }
 
 // cut is the end of a call whose activity was told to stop. A request that

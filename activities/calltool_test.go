@@ -108,22 +108,22 @@ func TestCallToolByEffectAndAnswer(t *testing.T) {
 		"404": {status(404), map[schemas.Effect]verdict{read: failed, idempotent: failed, unsafe: failed}, nil},
 		"429": {
 			status(429, "Retry-After", "7"),
-			map[schemas.Effect]verdict{read: again(true, 7*time.Second), idempotent: again(true, 7*time.Second), unsafe: again(false, 7*time.Second)},
+			map[schemas.Effect]verdict{read: again(false, 7*time.Second), idempotent: again(false, 7*time.Second), unsafe: again(false, 7*time.Second)},
 			map[schemas.Effect]verdict{read: failed, idempotent: failed, unsafe: failed},
 		},
 		"500": {
 			status(500),
-			map[schemas.Effect]verdict{read: again(true, 0), idempotent: again(true, 0), unsafe: failed},
+			map[schemas.Effect]verdict{read: again(false, 0), idempotent: again(false, 0), unsafe: failed},
 			map[schemas.Effect]verdict{read: failed, idempotent: failed},
 		},
 		"503": {
 			status(503),
-			map[schemas.Effect]verdict{read: again(true, 0), idempotent: again(true, 0), unsafe: failed},
+			map[schemas.Effect]verdict{read: again(false, 0), idempotent: again(false, 0), unsafe: failed},
 			map[schemas.Effect]verdict{read: failed, idempotent: failed},
 		},
 		"503 that says when": {
 			status(503, "Retry-After", "3"),
-			map[schemas.Effect]verdict{read: again(true, 3*time.Second), idempotent: again(true, 3*time.Second), unsafe: again(false, 3*time.Second)},
+			map[schemas.Effect]verdict{read: again(false, 3*time.Second), idempotent: again(false, 3*time.Second), unsafe: again(false, 3*time.Second)},
 			map[schemas.Effect]verdict{read: failed, idempotent: failed, unsafe: failed},
 		},
 		"502": {
@@ -175,6 +175,46 @@ func TestCallToolByEffectAndAnswer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An answer to a later try says nothing of an earlier one that was lost.
+func TestCallToolThatWasLostOnceEndsUnknown(t *testing.T) {
+	t.Parallel()
+	var tries atomic.Int64
+	tool := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if tries.Add(1) == 1 {
+			cut(w, r)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	b, key := calling(t, idempotent, tool.URL, nil)
+	again(true, 0).check(t, b, key)
+	again(true, 0).check(t, b, key)
+	ageCalls(t, b)
+	ends(schemas.CallUnknown, "unknown").check(t, b, key)
+}
+
+// A tool that asks for an hour would hold the session for it.
+func TestCallToolDoesNotWaitBeyondItsBudget(t *testing.T) {
+	t.Parallel()
+	tool := serve(t, status(429, "Retry-After", "3600"))
+	b, key := calling(t, unsafe, tool.URL, nil)
+	ends(schemas.CallFailed, "http_status").check(t, b, key)
+	require.Len(t, tool.requests(), 1)
+}
+
+func TestCallToolRemovedAfterItWasSentIsUnknown(t *testing.T) {
+	t.Parallel()
+	for sent, want := range map[bool]schemas.CallStatus{true: schemas.CallUnknown, false: schemas.CallFailed} {
+		b, key := calling(t, unsafe, "http://127.0.0.1:1", nil)
+		if sent {
+			_, err := b.Store.ClaimCall(t.Context(), product, key.Turn, key.Call)
+			require.NoError(t, err)
+		}
+		require.NoError(t, b.Store.DeleteTool(t.Context(), product, callOf(t, b, key).Tool))
+		require.NoError(t, run(t, b, b.CallTool, key))
+		require.Equal(t, want, callOf(t, b, key).Status)
 	}
 }
 

@@ -48,14 +48,15 @@ func (a *Activities) sweepTurns(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-// sweepTurn ends a turn whose workflow is gone, and wakes a queued one.
+// sweepTurn ends a turn whose workflow is gone, and wakes one that waits for
+// its place, or has it and was not told.
 func (a *Activities) sweepTurn(ctx context.Context, t store.StaleTurn) error {
 	open, err := a.config.Engine.TurnOpen(ctx, t.Product, t.Turn)
 	if err != nil {
 		return err
 	}
 	if open {
-		if t.Status == schemas.TurnQueued {
+		if !t.Begun {
 			if err := a.config.Engine.OfferPlace(ctx, t.Product, t.Turn); err != nil {
 				return err
 			}

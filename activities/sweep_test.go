@@ -87,7 +87,8 @@ func TestSweepTellsWhoWaitsForALastTurn(t *testing.T) {
 func TestSweepWakesAQueuedTurn(t *testing.T) {
 	t.Parallel()
 	b, log := sweeping(t, "msg_1", "msg_2")
-	b.Opened(t, "s", "msg_1", "hello")
+	_, err := b.Store.ClaimStep(t.Context(), product, b.Opened(t, "s", "msg_1", "hello").Turn, 1, nil)
+	require.NoError(t, err)
 	queued := b.Opened(t, "s", "msg_2", "hello again")
 	leaveAlone(t, b)
 	require.NoError(t, sweep(t, b))
@@ -95,6 +96,16 @@ func TestSweepWakesAQueuedTurn(t *testing.T) {
 	require.Equal(t, schemas.TurnQueued, turnOf(t, b, queued).Status)
 	require.NoError(t, sweep(t, b))
 	require.Equal(t, []string{"export"}, log(), "for the next minute it has been looked after")
+}
+
+// The sweep before was cut after it gave the place on and before it said so.
+func TestSweepTellsATurnThatHasItsPlace(t *testing.T) {
+	t.Parallel()
+	b, log := sweeping(t, "msg_1")
+	b.Opened(t, "s", "msg_1", "hello")
+	leaveAlone(t, b)
+	require.NoError(t, sweep(t, b))
+	require.Equal(t, []string{"offer msg_1", "export"}, log())
 }
 
 func TestSweepRestartsCrawlsAndPurges(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,8 @@ func (a *Activities) think(ctx context.Context, in ThinkInput) (ThinkResult, err
 func (a *Activities) knowledge(ctx context.Context, product string, turn store.TurnRecord) ([]schemas.Hit, *store.Retrieval, error) {
 	for _, step := range turn.Steps {
 		if step.N == store.RetrieveStep {
-			return step.Outcome.Passages, nil, nil
+			passages, err := a.stillLive(ctx, product, step.Outcome.Passages)
+			return passages, nil, err
 		}
 	}
 	question, err := a.question(ctx, product, turn)
@@ -91,6 +93,21 @@ func (a *Activities) knowledge(ctx context.Context, product string, turn store.T
 	}
 	retrieval.Outcome.Passages = passages
 	return passages, retrieval, nil
+}
+
+// stillLive leaves out passages whose source was deleted since they were found.
+func (a *Activities) stillLive(ctx context.Context, product string, passages []schemas.Hit) ([]schemas.Hit, error) {
+	if len(passages) == 0 {
+		return nil, nil
+	}
+	sources, err := a.config.Store.LiveSources(ctx, product, nil)
+	live := []schemas.Hit{}
+	for _, p := range passages {
+		if slices.Contains(sources, p.SourceID) {
+			live = append(live, p)
+		}
+	}
+	return live, err
 }
 
 // shortQuestion is the number of words up to which a message is likely to lean

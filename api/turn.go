@@ -17,7 +17,8 @@ const (
 	// openWithin is how long a chat call waits for its turn to be taken in.
 	openWithin = 10 * time.Second
 	// openAgain is when a turn that is not there yet is started again: under
-	// one key another call's start may have been refused meanwhile.
+	// one key another call's start may have been refused meanwhile. The pause
+	// doubles.
 	openAgain = time.Second
 )
 
@@ -82,12 +83,12 @@ func (s *Server) open(ctx context.Context, in schemas.TurnInput) error {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	ref := store.TurnRef{Product: in.Product, Turn: in.Turn, Draft: in.Draft}
-	for ctx.Err() == nil {
+	for pause := openAgain; ctx.Err() == nil; pause *= 2 {
 		if _, err := s.Engine.StartTurn(ctx, in); err != nil {
 			return err
 		}
 		s.Fail("turn started")
-		part, stop := context.WithTimeout(ctx, openAgain)
+		part, stop := context.WithTimeout(ctx, pause)
 		state, err := s.watch.wait(part, ref, func(st store.TurnState) bool { return st.Status != "" || st.Refusal != nil })
 		stop()
 		switch {

@@ -237,7 +237,7 @@ func (t *tx) abandonCalls(ctx context.Context, product, turn string) error {
 		if !c.Ended.IsZero() {
 			continue
 		}
-		outcome := CallOutcome{Status: schemas.CallCanceled, Error: &schemas.CallError{Code: "canceled", Message: "the turn ended before the call was made"}}
+		outcome := CallOutcome{Status: schemas.CallCanceled, Error: &schemas.CallError{Code: "canceled", Message: "the turn ended before the call had a result"}}
 		if !c.SentAt.IsZero() {
 			outcome = CallOutcome{Status: schemas.CallUnknown, Error: &schemas.CallError{Code: "unknown", Message: "the turn ended while the call was under way; it may have taken effect"}}
 		}

@@ -113,7 +113,9 @@ func (t *tx) addPage(ctx context.Context, product, source string, run int64, p N
 // Lease is the right to fetch a page until a time.
 type Lease struct {
 	URL, ID, ETag, LastModified, Hash, Token string
-	Depth, Tries                             int
+	Depth                                    int
+	// Tries is how many fetches of this run came to nothing for now.
+	Tries int
 	// Version numbers what this fetch will index.
 	Version int64
 	// Current is the version that answers now; 0 is none.
@@ -142,7 +144,7 @@ func (s *Store) LeasePages(ctx context.Context, product, source string, run int6
 		if err := t.mustCrawl(ctx, product, source, run); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `UPDATE pages SET state = 'leased', run = ?, leases = leases + 1, tries = tries + 1,
+		_, err := t.exec(ctx, `UPDATE pages SET state = 'leased', run = ?, leases = leases + 1,
 				lease_owner = ?, lease_token = ?, lease_until = ?
 			WHERE product = ? AND source = ? AND id IN (`+takeable+`)`,
 			run, owner, token, schemas.Millis(until), product, source,
@@ -259,8 +261,12 @@ func (t *tx) savePage(ctx context.Context, product, source string, r PageResult)
 	var n int64
 	switch {
 	case !r.RetryAt.IsZero():
-		n, err = t.exec(ctx, `UPDATE pages SET state = 'pending', reason = ?, detail = ?, not_before = ?, lease_token = '', lease_owner = ''`+where,
-			string(r.Reason), r.Detail, schemas.Millis(r.RetryAt), product, source, r.ID, r.Token)
+		failed := 0
+		if r.Reason != "" {
+			failed = 1 // else the page was only put off
+		}
+		n, err = t.exec(ctx, `UPDATE pages SET state = 'pending', tries = tries + ?, reason = ?, detail = ?, not_before = ?, lease_token = '', lease_owner = ''`+where,
+			failed, string(r.Reason), r.Detail, schemas.Millis(r.RetryAt), product, source, r.ID, r.Token)
 		return n == 1, err
 	case r.Reason == schemas.ReasonUnchanged:
 		n, err = t.exec(ctx, `UPDATE pages SET state = 'indexed', reason = ?, detail = '', fetched_at = ?, lease_token = '', lease_owner = ''`+where,

@@ -134,8 +134,9 @@ func (t *tx) saveRetrieval(ctx context.Context, product, turn string, r *Retriev
 
 // StoreStep writes what the model said under a claim, with the calls it asked
 // for, if the claim is the newest, the step has no outcome and the turn runs.
-// Otherwise it returns the outcome that is there; if there is none, or the turn
-// is not running, that is schemas.Gone.
+// Otherwise it returns the outcome that is there; without one it is
+// schemas.Unavailable while another try has the newer claim, and schemas.Gone
+// when nobody claimed the step or the turn is not running.
 func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, claim int64, outcome StepOutcome, calls []NewCall) (StepOutcome, error) {
 	for i := range calls {
 		outcome.Calls = append(outcome.Calls, schemas.CallID(turn, n, i))
@@ -170,11 +171,16 @@ func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, clai
 
 func (t *tx) storedOutcome(ctx context.Context, product, turn string, n int) (StepOutcome, error) {
 	c, err := t.readClaim(ctx, product, turn, n)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && c.Outcome == nil {
+	if errors.Is(err, sql.ErrNoRows) {
 		return StepOutcome{}, errSuperseded(turn)
 	}
 	if err != nil {
 		return StepOutcome{}, err
+	}
+	if c.Outcome == nil {
+		// Whoever has the newer claim may be dead: the turn goes on by one of
+		// the two, and asking again finds out by which.
+		return StepOutcome{}, schemas.Errorf(schemas.Unavailable, "another try has step %d of turn %q", n, turn)
 	}
 	return *c.Outcome, nil
 }

@@ -309,16 +309,20 @@ func (t *tx) emitTurn(ctx context.Context, product string, full TurnRecord, clos
 type StaleTurn struct {
 	Product, Turn string
 	Status        schemas.TurnStatus
+	// Begun is false before the first step: the turn may not know that its
+	// place has come.
+	Begun bool
 }
 
 // StaleTurns lists turns that have not ended and that nothing touched since
 // the time, the longest first.
 func (s *Store) StaleTurns(ctx context.Context, since time.Time, limit int) ([]StaleTurn, error) {
-	rows, err := s.reader().query(ctx, `SELECT product, id, status FROM turns
-		WHERE status IN ('queued', 'running', 'waiting') AND touched_at < ? ORDER BY touched_at LIMIT ?`,
+	rows, err := s.reader().query(ctx, `SELECT product, id, status,
+			EXISTS (SELECT 1 FROM steps WHERE steps.product = turns.product AND steps.turn = turns.id)
+		FROM turns WHERE status IN ('queued', 'running', 'waiting') AND touched_at < ? ORDER BY touched_at LIMIT ?`,
 		schemas.Millis(since), limit)
 	return collect(rows, err, func(rows *sql.Rows) (t StaleTurn, err error) {
-		return t, rows.Scan(&t.Product, &t.Turn, &t.Status)
+		return t, rows.Scan(&t.Product, &t.Turn, &t.Status, &t.Begun)
 	})
 }
 

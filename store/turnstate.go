@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -87,18 +88,23 @@ func (s *Store) refusals(ctx context.Context, drafts []pair) (map[pair]*schemas.
 
 // maxPairs is how many pairs one statement may name: databases bound the
 // number of parameters, the strictest at 32,766.
-const maxPairs = 10_000
+const maxPairs = 1 << 13
 
 // eachPair runs a query for the rows with these keys. A list of values is one
 // look-up in the primary key for each; a chain of ORs would be a tree deeper
 // than SQLite allows.
 func (s *Store) eachPair(ctx context.Context, query string, keys []pair, scan func(*sql.Rows) error) error {
 	for chunk := range slices.Chunk(keys, maxPairs) {
-		args := make([]any, 0, 2*len(chunk))
+		args := make([]any, 0, 4*len(chunk))
 		for _, key := range chunk {
 			args = append(args, key.product, key.id)
 		}
-		values := strings.TrimSuffix(strings.Repeat("(?, ?), ", len(chunk)), ", ")
+		// Few texts for many lengths: each text is kept prepared.
+		size := 1 << bits.Len(uint(len(chunk)-1))
+		for range size - len(chunk) {
+			args = append(args, chunk[0].product, chunk[0].id)
+		}
+		values := strings.TrimSuffix(strings.Repeat("(?, ?), ", size), ", ")
 		rows, err := s.reader().query(ctx, query+` WHERE (product, id) IN (VALUES `+values+`)`, args...)
 		_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, scan(rows) })
 		if err != nil {

@@ -141,7 +141,11 @@ func recordLater(t *testing.T, f *fixture) {
 	f.clock.advance(5 * time.Second)
 	again := f.lease(t, source, "1/2", 1)
 	require.Len(t, again, 1)
-	require.Equal(t, 2, again[0].Tries)
+	require.Equal(t, 1, again[0].Tries)
+	f.record(t, source, store.PageResult{Lease: again[0], RetryAt: f.clock.now()})
+	again = f.lease(t, source, "1/3", 1)
+	require.Len(t, again, 1)
+	require.Equal(t, 1, again[0].Tries, "a page that is put off was not fetched")
 	require.False(t, f.index(t, source, lease, "text"))
 	require.True(t, f.index(t, source, again[0], "text"))
 }
@@ -152,7 +156,7 @@ func recordUnchanged(t *testing.T, f *fixture) {
 	lease := f.retake(t, source)
 	require.Equal(t, store.Lease{
 		URL: first.URL, ID: first.ID, ETag: `"e"`, LastModified: "yesterday", Hash: schemas.BodyHash("text"),
-		Token: lease.Token, Tries: 1, Version: first.Version + 1, Current: first.Version,
+		Token: lease.Token, Version: first.Version + 1, Current: first.Version,
 	}, lease)
 	taken, duplicate, err := f.RecordPage(f.ctx, north, source, 2,
 		store.PageResult{Lease: lease, State: schemas.PageIndexed, Reason: schemas.ReasonUnchanged}, wide)

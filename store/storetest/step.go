@@ -49,7 +49,7 @@ func newestStores(t *testing.T, f *fixture) {
 		require.NoError(t, err)
 	}
 	_, err := f.StoreStep(f.ctx, north, "msg_1", 1, 1, store.StepOutcome{Text: "late"}, []store.NewCall{newCall("revenue")})
-	requireCode(t, schemas.Gone, err)
+	requireCode(t, schemas.Unavailable, err)
 	require.Nil(t, f.turn(t, "msg_1").Steps[0].Outcome)
 	require.Empty(t, f.turn(t, "msg_1").Calls)
 
@@ -189,7 +189,7 @@ func claimsAtOnce(t *testing.T, f *fixture) {
 		}
 		stored, err := f.StoreStep(f.ctx, north, "msg_1", 1, claim.Claim,
 			store.StepOutcome{Text: fmt.Sprint("by ", i)}, []store.NewCall{newCall("revenue")})
-		if schemas.CodeOf(err) == schemas.Gone {
+		if schemas.CodeOf(err) == schemas.Unavailable {
 			gone.Add(1)
 			return nil
 		}
