@@ -23,8 +23,6 @@ const (
 	// cannot give before it fails; until then nothing of the host is fetched.
 	robotsBudget = 10 * time.Minute
 	robotsPause  = 20 * time.Second
-	// queryVariants is how many queries of one path are pages of their own.
-	queryVariants = 20
 )
 
 // Discover reads robots.txt and puts the seeds of a run into the frontier.
@@ -103,7 +101,7 @@ const (
 	batchTime = time.Minute
 	// leaseTime outlasts the batch, so that no other one fetches its pages.
 	leaseTime = batchTime + 30*time.Second
-	// batchParallel is the number of requests to one host at a time.
+	// batchParallel is the number of requests of a batch at a time.
 	batchParallel = 2
 )
 
@@ -150,7 +148,7 @@ type FinishCrawlInput struct {
 }
 
 // FinishCrawl tidies the index and says what the run came to: ready if any
-// page answers, else failed with the reason of the first page. Run again, it
+// page answers, else failed with the reason of the source's own page. Run again, it
 // changes nothing.
 func (a *Activities) FinishCrawl(ctx context.Context, in FinishCrawlInput) error {
 	defer heartbeat(ctx)()
@@ -171,10 +169,13 @@ func (a *Activities) FinishCrawl(ctx context.Context, in FinishCrawlInput) error
 	if err != nil {
 		return engineError(err)
 	}
-	a.config.Log.Info("crawl finished", "source", in.Source, "status", status, "indexed", source.Pages.Indexed, "reason", reason)
 	err = a.config.Store.FinishCrawl(ctx, in.Product, in.Source, in.Run, status, reason)
 	a.config.Fail("crawl finished")
-	return engineError(err)
+	if err != nil {
+		return engineError(err)
+	}
+	a.config.Log.Info("crawl finished", "source", in.Source, "status", status, "indexed", source.Pages.Indexed, "reason", reason)
+	return nil
 }
 
 // failureOf says why no page of a source was indexed, by its root page.
@@ -215,7 +216,7 @@ func (a *Activities) tidyIndex(ctx context.Context, in SourceKey) error {
 }
 
 func limitsOf(source schemas.Source) store.FrontierLimits {
-	return store.FrontierLimits{Pages: source.Crawl.Pages(), Variants: queryVariants}
+	return store.FrontierLimits{Pages: source.Crawl.Pages(), Variants: crawl.MaxVariants}
 }
 
 func hostOf(site string) string {

@@ -12,7 +12,7 @@ import (
 	"runa/schemas"
 )
 
-// engineError is the one place that turns an error into Temporal's: the code
+// engineError is the one place where an activity's error becomes Temporal's: the code
 // becomes the type, and what cannot get better by waiting is not retried.
 // Errors without a code are retried as they are.
 func engineError(err error) error {

@@ -4,25 +4,24 @@ import (
 	"context"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
-
 	"runa/schemas"
 )
 
-// StopCrawl cancels the crawl of a source and succeeds once it has ended.
+// StopCrawl cancels the crawl of a source and succeeds once it has ended. Run
+// again, it asks again.
 func (a *Activities) StopCrawl(ctx context.Context, in schemas.PurgeInput) error {
 	ended, err := a.config.Engine.StopCrawl(ctx, in.Product, in.Source)
 	if err != nil {
 		return err
 	}
 	if !ended {
-		return temporal.NewApplicationError("the crawl has not ended yet", string(schemas.Unavailable))
+		return engineError(schemas.Errorf(schemas.Unavailable, "the crawl has not ended yet"))
 	}
 	return nil
 }
 
 // PurgeWait returns how long a fetch that was under way at the delete may
-// still write to the index.
+// still write to the index. Run again, it is the rest of that time.
 func (a *Activities) PurgeWait(ctx context.Context, in schemas.PurgeInput) (time.Duration, error) {
 	until, err := a.config.Store.PurgeReady(ctx, in.Product, in.Source)
 	return max(0, time.Until(until)), err
@@ -42,6 +41,9 @@ func (a *Activities) PurgeIndex(ctx context.Context, in schemas.PurgeInput) (lef
 // changes nothing.
 func (a *Activities) ForgetSource(ctx context.Context, in schemas.PurgeInput) error {
 	defer heartbeat(ctx)()
+	if err := a.config.Store.ForgetSource(ctx, in.Product, in.Source); err != nil {
+		return engineError(err)
+	}
 	a.config.Log.Info("source purged", "source", in.Source)
-	return a.config.Store.ForgetSource(ctx, in.Product, in.Source)
+	return nil
 }

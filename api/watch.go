@@ -23,7 +23,7 @@ type watcher struct {
 	read   func(context.Context, []store.TurnRef) ([]store.TurnState, error)
 	log    *slog.Logger
 	wake   chan struct{}
-	ctx    context.Context //nolint:containedctx // the life of the watcher's own goroutine
+	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu      sync.Mutex

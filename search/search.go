@@ -1,6 +1,6 @@
-// Package search finds passages of a product's knowledge. It is an index that
-// can be rebuilt from the records at any time, and decides nothing: which
-// sources and document versions are alive is for the records to say.
+// Package search finds passages of a product's knowledge. It is an index and
+// decides nothing: which sources and document versions are alive is for the
+// records to say.
 package search
 
 import (

@@ -1,8 +1,8 @@
 // Package store keeps the records: products, keys, conversations, turns and
 // their steps and calls, tools, sources and pages, and the outbox of events.
 // The row here is the truth; a workflow, a signal or an index is how it moves.
-// It is one SQL implementation whose statements run on SQLite and PostgreSQL
-// alike, it starts no workflow and knows no network but the database's.
+// It is one SQL implementation whose statements are written for SQLite and
+// PostgreSQL alike, it starts no workflow and knows no network but the database's.
 package store
 
 import (

@@ -23,7 +23,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "runa:", plain(err))
-		os.Exit(1) //nolint:gocritic // stop only gives the signals back
+		os.Exit(1)
 	}
 }
 
@@ -90,10 +90,10 @@ drains: what was accepted is finished or goes on at the next start.`,
 
 // serve opens the program, runs it until the context ends, and closes it.
 func serve(ctx context.Context, cfg Config, stdout, stderr io.Writer) error {
-	p, err := openProgram(ctx, cfg, stderr)
+	p, err := openProgram(ctx, cfg, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	p.announce(stdout)
+	p.announce()
 	return errors.Join(p.Run(ctx), p.Close())
 }

@@ -38,6 +38,7 @@ const namespace = "runa"
 type Program struct {
 	cfg      Config
 	log      *slog.Logger
+	out      io.Writer
 	listener net.Listener
 	store    *store.Store
 	index    *searchsqlite.Index
@@ -48,21 +49,20 @@ type Program struct {
 	api      *api.Server
 	http     *http.Server
 	demo     *demoSite
-	made     store.FirstKeys
 	// closers undo what was opened, the last first.
 	closers []func() error
 }
 
 // openProgram builds the program: storage, then the engine, then who works for
 // it, then who lets callers in. What fails leaves nothing open.
-func openProgram(ctx context.Context, cfg Config, logTo io.Writer) (*Program, error) {
+func openProgram(ctx context.Context, cfg Config, out, logTo io.Writer) (*Program, error) {
 	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel}))
-	p := &Program{cfg: cfg, log: log}
+	p := &Program{cfg: cfg, log: log, out: out}
 	for _, name := range cfg.Unknown {
 		log.Warn("this variable is not a setting and is ignored", "name", name)
 	}
 	for _, open := range []func(context.Context) error{
-		p.openDataDir, p.listen, p.openStorage, p.openEngine, p.openWork, p.openAPI, p.openDemo,
+		p.openDataDir, p.listen, p.openStorage, p.openEngine, p.openWork, p.openHTTP, p.openDemo,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, p.Close())
@@ -101,9 +101,11 @@ func (p *Program) openStorage(ctx context.Context) error {
 		return err
 	}
 	p.onClose(p.store.Close)
-	if p.made, err = p.store.Bootstrap(ctx, p.cfg.APIKey, p.cfg.OperatorKey); err != nil {
+	made, err := p.store.Bootstrap(ctx, p.cfg.APIKey, p.cfg.OperatorKey)
+	if err != nil {
 		return err
 	}
+	showKeys(p.out, made)
 	p.index, err = searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(p.cfg.DataDir, "search.db"), Logger: p.log})
 	if err != nil {
 		return err
@@ -222,9 +224,9 @@ func (p *Program) checks() map[string]func(context.Context) error {
 	}
 }
 
-// openAPI begins to answer. Closing lets running requests end: who waits for a
-// turn is told where to find it.
-func (p *Program) openAPI(context.Context) error {
+// openHTTP makes the server that Run starts. Closing lets running requests end:
+// who waits for a turn is told where to find it.
+func (p *Program) openHTTP(context.Context) error {
 	p.http = p.api.HTTPServer()
 	p.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -278,18 +280,22 @@ func (p *Program) Close() error {
 
 func (p *Program) url() string { return "http://" + p.listener.Addr().String() }
 
-// announce tells the person at the terminal where Runa is, and the keys that
-// were made, which are not shown again.
-func (p *Program) announce(out io.Writer) {
-	fmt.Fprintf(out, "Runa is ready at %s (data in %s, model %s)\n", p.url(), p.cfg.DataDir, p.cfg.Model)
-	if p.made.Product != "" {
-		fmt.Fprintf(out, "\nAPI key of the product prod_default, shown this once:\n\n    %s\n", p.made.Product)
+// showKeys prints the keys that a first start made, at once: they are kept as
+// hashes only, and what comes after may fail.
+func showKeys(out io.Writer, made store.FirstKeys) {
+	if made.Product != "" {
+		fmt.Fprintf(out, "API key of the product prod_default, shown this once:\n\n    %s\n\n", made.Product)
 	}
-	if p.made.Operator != "" {
-		fmt.Fprintf(out, "\nOperator's key, shown this once:\n\n    %s\n\n", p.made.Operator)
+	if made.Operator != "" {
+		fmt.Fprintf(out, "Operator's key, shown this once:\n\n    %s\n\n", made.Operator)
 	}
+}
+
+// announce tells the person at the terminal where Runa is.
+func (p *Program) announce() {
+	fmt.Fprintf(p.out, "Runa is ready at %s (data in %s, model %s)\n", p.url(), p.cfg.DataDir, p.cfg.Model)
 	if p.demo != nil {
-		fmt.Fprintf(out, "Demo: the help centre is at %s/help/\n", p.demo.url())
+		fmt.Fprintf(p.out, "Demo: the help centre is at %s/help/\n", p.demo.url())
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package e2e starts the real program and talks to it as a client would. It
-// knows nothing of the inside: what it asserts is what contract.md and
-// openapi.yaml promise. It holds tests only.
+// knows nothing of the inside: what it asserts is what openapi.yaml and the
+// README promise. It holds tests only.
 package e2e
 
 import (
