@@ -22,8 +22,11 @@ type CallKey struct {
 	Call string `json:"call"`
 }
 
-// codeUnknown is the error of a call whose effect nobody can tell.
-const codeUnknown = "unknown"
+// Errors of calls that package tool does not make.
+const (
+	codeUnknown     = "unknown"      // nobody can tell its effect
+	codeUnknownTool = "unknown_tool" // there is no such tool, or no more
+)
 
 // CallTool makes a call and stores how it ended. Of all its runs one sends the
 // request first; a later one that finds it sent, without an outcome, sends it
@@ -48,7 +51,7 @@ func (a *Activities) callTool(ctx context.Context, in CallKey) error {
 	}
 	if claim.Tool == nil {
 		return a.finish(ctx, in, store.CallOutcome{
-			Status: schemas.CallFailed, Error: &schemas.CallError{Code: "unknown_tool", Message: "the tool was removed"},
+			Status: schemas.CallFailed, Error: &schemas.CallError{Code: codeUnknownTool, Message: "the tool was removed"},
 		})
 	}
 	if !claim.Send && claim.Tool.Effect == schemas.EffectUnsafe {
@@ -149,7 +152,7 @@ func (r *ToolTester) TestTool(ctx context.Context, product, id string, arguments
 		return schemas.ToolCall{}, err
 	}
 	if err := tool.CheckArguments(t, arguments); err != nil {
-		return schemas.ToolCall{}, schemas.Invalid("arguments", "%s", reasonOf(err))
+		return schemas.ToolCall{}, schemas.Invalid("arguments", "%s", schemas.MessageOf(err))
 	}
 	call := schemas.ToolCall{ID: schemas.NewID(schemas.CallPrefix), Name: t.Name, Arguments: arguments}
 	began := time.Now()

@@ -44,11 +44,3 @@ func interrupted(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
-
-// reasonOf is an error's message without its code.
-func reasonOf(err error) string {
-	if e := schemas.AsError(err); e != nil {
-		return e.Message
-	}
-	return err.Error()
-}

@@ -215,17 +215,17 @@ func newCall(c llm.Call, tools map[string]schemas.Tool) store.NewCall {
 	call := store.NewCall{Name: c.Name, Arguments: c.Arguments}
 	if !json.Valid(c.Arguments) {
 		call.Arguments = json.RawMessage(`{}`)
-		call.Refused = &schemas.CallError{Code: "invalid_arguments", Message: "the arguments are not JSON"}
+		call.Refused = &schemas.CallError{Code: tool.CodeBadArguments, Message: "the arguments are not JSON"}
 		return call
 	}
 	t, known := tools[c.Name]
 	if !known {
-		call.Refused = &schemas.CallError{Code: "unknown_tool", Message: "there is no tool of this name"}
+		call.Refused = &schemas.CallError{Code: codeUnknownTool, Message: "there is no tool of this name"}
 		return call
 	}
 	call.Tool = t.ID
 	if err := tool.CheckArguments(t, c.Arguments); err != nil {
-		call.Refused = &schemas.CallError{Code: "invalid_arguments", Message: reasonOf(err)}
+		call.Refused = &schemas.CallError{Code: tool.CodeBadArguments, Message: schemas.MessageOf(err)}
 	}
 	return call
 }

@@ -250,7 +250,7 @@ func TestThinkAnswersBadCallsItself(t *testing.T) {
 	calls := turnOf(t, b, key).Calls
 	require.Len(t, calls, 4)
 	require.Equal(t, activities.ThinkResult{Calls: []string{calls[3].ID}}, decision)
-	for i, code := range []string{"unknown_tool", "invalid_arguments", "invalid_arguments"} {
+	for i, code := range []string{"unknown_tool", "bad_arguments", "bad_arguments"} {
 		require.Equal(t, schemas.CallFailed, calls[i].Status)
 		require.Equal(t, code, calls[i].Error.Code)
 		require.True(t, calls[i].SentAt.IsZero())

@@ -80,3 +80,12 @@ func AsError(err error) *Error {
 	}
 	return nil
 }
+
+// MessageOf is an error as a person or a model reads it: without the code that
+// the API sends beside it.
+func MessageOf(err error) string {
+	if e := AsError(err); e != nil {
+		return e.Message
+	}
+	return err.Error()
+}

@@ -51,3 +51,9 @@ func TestErrorJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"code":"rate_limited","message":"slow down"}`, string(data))
 }
+
+func TestMessageOf(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "no such thing", schemas.MessageOf(fmt.Errorf("read: %w", schemas.Errorf(schemas.NotFound, "no such thing"))))
+	require.Equal(t, "broken", schemas.MessageOf(errors.New("broken")))
+}

@@ -76,7 +76,7 @@ type Request struct {
 func (c *Caller) Call(ctx context.Context, r Request) Outcome {
 	to, err := checkArguments(r.Tool, r.Arguments)
 	if err != nil {
-		return failed(CodeBadArguments, textOf(err))
+		return failed(CodeBadArguments, schemas.MessageOf(err))
 	}
 	timeout := cmp.Or(r.Tool.TimeoutMs, schemas.DefaultToolTimeoutMs)
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(timeout)*time.Millisecond)
@@ -92,13 +92,6 @@ func (c *Caller) Call(ctx context.Context, r Request) Outcome {
 		return unanswered(ctx, err, &seen)
 	}
 	return c.answered(ctx, r, resp, &seen)
-}
-
-func textOf(err error) string {
-	if e := schemas.AsError(err); e != nil {
-		return e.Message
-	}
-	return err.Error()
 }
 
 // trace is how far a request came.

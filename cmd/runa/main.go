@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "runa:", plain(err))
+		fmt.Fprintln(os.Stderr, "runa:", schemas.MessageOf(err))
 		os.Exit(1)
 	}
 }
@@ -39,14 +39,6 @@ func build() string {
 		}
 	}
 	return info.Main.Version
-}
-
-// plain is an error as a person reads it: without the code that the API sends.
-func plain(err error) string {
-	if e := schemas.AsError(err); e != nil {
-		return e.Message
-	}
-	return err.Error()
 }
 
 // run is the program: arguments in, text out, an error for a non-zero exit.
