@@ -20,8 +20,8 @@ build: ## Build bin/runa
 	go build -ldflags="-s -w" -o bin/runa ./cmd/runa
 
 .PHONY: test
-test: ## Run all tests; needs only Go
-	go test -timeout 20m ./...
+test: build ## Run all tests, the black-box ones on bin/runa; needs only Go
+	RUNA_TEST_BINARY=$(CURDIR)/bin/runa go test -timeout 20m ./...
 
 .PHONY: test-race
 test-race: ## Run the tests under the race detector; needs gcc
