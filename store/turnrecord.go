@@ -174,6 +174,9 @@ func (s StepRecord) view() schemas.Step {
 // first: at most limit, the newest of them. Turns that stand behind it in the
 // queue are not its past.
 func (s *Store) History(ctx context.Context, product string, r TurnRecord, limit int) ([]schemas.Message, error) {
+	if r.Seq == 1 {
+		return nil, nil
+	}
 	rows, err := s.reader().query(ctx, `SELECT m.id, m.role, m.content, m.at
 		FROM messages m JOIN turns t ON t.product = m.product AND t.id = m.turn
 		WHERE t.product = ? AND t.conversation = ? AND t.seq < ?
