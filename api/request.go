@@ -88,17 +88,15 @@ func unknownFieldError(field string) error {
 	return &schemas.Error{Code: schemas.UnknownField, Message: "unknown field " + strconv.Quote(field), Param: field}
 }
 
-const (
-	defaultLimit = 50
-	maxLimit     = 100
-)
+// maxLimit is the longest page of a list.
+const maxLimit = 100
 
 // listOptions reads limit and cursor.
 func (s *Server) listOptions(c *gin.Context) (store.ListOptions, error) {
 	q := struct {
 		Limit  int    `form:"limit"`
 		Cursor string `form:"cursor"`
-	}{Limit: defaultLimit}
+	}{Limit: store.DefaultLimit}
 	if err := c.ShouldBindQuery(&q); err != nil || q.Limit < 1 || q.Limit > maxLimit {
 		return store.ListOptions{}, schemas.Invalid("limit", "limit must be 1 to %d", maxLimit)
 	}

@@ -150,23 +150,18 @@ type tx struct {
 	now        int64
 }
 
-// statement returns the statement prepared, or nil and its text.
-func (t *tx) statement(ctx context.Context, query string) (*sql.Stmt, string) {
+// statement is the statement prepared, or as text to be prepared afterwards.
+func (t *tx) statement(ctx context.Context, query string) statement {
 	text := t.dialect.rebind(query)
 	if stmt := t.prepared.get(text); stmt != nil {
-		return t.StmtContext(ctx, stmt), text
+		return t.StmtContext(ctx, stmt)
 	}
 	t.unprepared = append(t.unprepared, text)
-	return nil, text
+	return asText{t.Tx, text}
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	var res sql.Result
-	if stmt, text := t.statement(ctx, query); stmt != nil {
-		res, err = stmt.ExecContext(ctx, clean(args)...)
-	} else {
-		res, err = t.ExecContext(ctx, text, clean(args)...)
-	}
+	res, err := t.statement(ctx, query).ExecContext(ctx, clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -174,19 +169,11 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (changed int64
 }
 
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, text := t.statement(ctx, query)
-	if stmt != nil {
-		return stmt.QueryContext(ctx, clean(args)...)
-	}
-	return t.QueryContext(ctx, text, clean(args)...)
+	return t.statement(ctx, query).QueryContext(ctx, clean(args)...)
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, text := t.statement(ctx, query)
-	if stmt != nil {
-		return stmt.QueryRowContext(ctx, clean(args)...)
-	}
-	return t.QueryRowContext(ctx, text, clean(args)...)
+	return t.statement(ctx, query).QueryRowContext(ctx, clean(args)...)
 }
 
 // reader reads outside a transaction.
@@ -196,25 +183,20 @@ type reader struct {
 }
 
 func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, text := r.statement(ctx, query)
-	if stmt != nil {
-		return stmt.QueryContext(ctx, clean(args)...)
-	}
-	return r.prepared.db.QueryContext(ctx, text, clean(args)...)
+	return r.statement(ctx, query).QueryContext(ctx, clean(args)...)
 }
 
 func (r reader) row(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, text := r.statement(ctx, query)
-	if stmt != nil {
-		return stmt.QueryRowContext(ctx, clean(args)...)
-	}
-	return r.prepared.db.QueryRowContext(ctx, text, clean(args)...)
+	return r.statement(ctx, query).QueryRowContext(ctx, clean(args)...)
 }
 
-func (r reader) statement(ctx context.Context, query string) (*sql.Stmt, string) {
+func (r reader) statement(ctx context.Context, query string) statement {
 	text := r.dialect.rebind(query)
+	if stmt := r.prepared.get(text); stmt != nil {
+		return stmt
+	}
 	r.prepared.prepare(ctx, []string{text})
-	return r.prepared.get(text), text
+	return asText{r.prepared.db, text}
 }
 
 func (s *Store) reader() reader { return reader{s.reads, s.dialect} }

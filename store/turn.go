@@ -159,11 +159,7 @@ func (t *tx) insertTurn(ctx context.Context, in schemas.TurnInput, c conversatio
 func (s *Store) ClaimPlace(ctx context.Context, product, turn string) (schemas.TurnStatus, error) {
 	var status schemas.TurnStatus
 	err := s.update(ctx, func(t *tx) error {
-		session, err := t.sessionOf(ctx, product, turn)
-		if err != nil {
-			return err
-		}
-		c, err := t.lockConversation(ctx, product, session)
+		c, err := t.lockSession(ctx, product, turn)
 		if err != nil {
 			return err
 		}
@@ -181,6 +177,15 @@ func (s *Store) ClaimPlace(ctx context.Context, product, turn string) (schemas.T
 func (t *tx) sessionOf(ctx context.Context, product, turn string) (session string, err error) {
 	err = t.row(ctx, `SELECT conversation FROM turns WHERE product = ? AND id = ?`, product, turn).Scan(&session)
 	return session, notFound(err, "turn", turn)
+}
+
+// lockSession holds the conversation of a turn to the end of the transaction.
+func (t *tx) lockSession(ctx context.Context, product, turn string) (conversation, error) {
+	session, err := t.sessionOf(ctx, product, turn)
+	if err != nil {
+		return conversation{}, err
+	}
+	return t.lockConversation(ctx, product, session)
 }
 
 // passPlace gives the place to the next turn that is ready, if there is one.
@@ -219,11 +224,7 @@ type Closing struct {
 // canceled, or unknown when they were sent.
 func (s *Store) CloseTurn(ctx context.Context, product, turn string, closing Closing) (next string, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		session, err := t.sessionOf(ctx, product, turn)
-		if err != nil {
-			return err
-		}
-		c, err := t.lockConversation(ctx, product, session)
+		c, err := t.lockSession(ctx, product, turn)
 		if err != nil {
 			return err
 		}
