@@ -128,7 +128,7 @@ func checkKeyset(_ context.Context, cfg Config) (string, error) {
 }
 
 func checkDatabase(ctx context.Context, cfg Config) (string, error) {
-	st, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler))
+	st, _, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ func withStore(do func(ctx context.Context, cmd *cobra.Command, st *store.Store,
 		if err := makeDataDir(cfg.DataDir); err != nil {
 			return err
 		}
-		st, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
+		st, _, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type Program struct {
 	out      io.Writer
 	listener net.Listener
 	store    *store.Store
+	sealer   *seal.Sealer
 	index    *searchsqlite.Index
 	figures  *analyticssqlite.Store
 	engine   *embedded.Server
@@ -97,7 +98,7 @@ func (p *Program) listen(context.Context) error {
 
 func (p *Program) openStorage(ctx context.Context) error {
 	var err error
-	if p.store, err = openStore(ctx, p.cfg, p.log); err != nil {
+	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.log); err != nil {
 		return err
 	}
 	p.onClose(p.store.Close)
@@ -119,13 +120,15 @@ func (p *Program) openStorage(ctx context.Context) error {
 	return nil
 }
 
-// openStore opens the records, which commands do beside a running server.
-func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, error) {
+// openStore opens the keyset and the records under it, which commands do beside
+// a running server.
+func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, *seal.Sealer, error) {
 	sealer, err := openSealer(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return store.Open(ctx, store.Config{Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log})
+	st, err := store.Open(ctx, store.Config{Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log})
+	return st, sealer, err
 }
 
 // openSealer reads the keyset, or makes it for a data folder that is new: in
@@ -152,13 +155,9 @@ func (p *Program) openEngine(ctx context.Context) error {
 	}
 	p.engine = engine
 	p.onClose(func() error { engine.Stop(); return nil })
-	sealer, err := openSealer(p.cfg)
-	if err != nil {
-		return err
-	}
 	p.temporal, err = client.DialContext(ctx, client.Options{
 		HostPort: engine.Address(), Namespace: namespace,
-		DataConverter: sealer.DataConverter(), FailureConverter: sealer.FailureConverter(),
+		DataConverter: p.sealer.DataConverter(), FailureConverter: p.sealer.FailureConverter(),
 		Logger: temporallog.NewStructuredLogger(slog.New(quiet{p.log.Handler()})),
 	})
 	if err != nil {
