@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"runa/schemas"
 	"runa/search"
@@ -81,6 +82,10 @@ func storedChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) (
 	}
 	return num, have == *c, err
 }
+
+// indexText prepares a field for the full-text table: words joined by spaces,
+// so that FTS5 sees nothing but letters and digits.
+func indexText(s string) string { return strings.Join(search.Words(s), " ") }
 
 func deleteChunk(ctx context.Context, tx *sql.Tx, p product, num int64) error {
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`DELETE FROM %s WHERE rowid = ?`, p.table()), num); err != nil {

@@ -37,7 +37,7 @@ func ensureProduct(ctx context.Context, tx *sql.Tx, name string) (product, error
 		return 0, err
 	}
 	// The text itself is in chunks: the full-text table keeps only postings of
-	// words that words.go has prepared.
+	// words that search.Words has prepared.
 	_, err = tx.ExecContext(ctx, fmt.Sprintf(`
 		CREATE VIRTUAL TABLE %s USING fts5(source, title, heading, text,
 			content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');

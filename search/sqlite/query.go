@@ -1,49 +1,6 @@
 package sqlite
 
-import (
-	"slices"
-	"strings"
-)
-
-// maxTerms bounds a question: a message may be 256 KB of pasted text.
-const maxTerms = 48
-
-// terms are what is searched of a question: its words without stop words, once
-// each, and the pairs of words that stand side by side.
-type terms struct {
-	words []string
-	pairs []string // "first second"
-}
-
-// parse reads a question. A question of stop words only keeps them all.
-func parse(text string) terms {
-	all := words(strings.NewReplacer("'", "", "’", "").Replace(text))
-	kept := slices.DeleteFunc(slices.Clone(all), func(w string) bool { return stopWords[w] })
-	if len(kept) == 0 {
-		kept = all
-	}
-	t := terms{words: unique(kept)}
-	for i := 1; i < len(kept); i++ {
-		t.pairs = append(t.pairs, kept[i-1]+" "+kept[i])
-	}
-	t.pairs = unique(t.pairs)
-	return t
-}
-
-// unique drops repetitions. Of a very long text it keeps both ends, where
-// people put what they ask.
-func unique(list []string) []string {
-	seen := make(map[string]bool, len(list))
-	list = slices.DeleteFunc(list, func(s string) bool {
-		was := seen[s]
-		seen[s] = true
-		return was
-	})
-	if len(list) > maxTerms {
-		list = slices.Concat(list[:maxTerms/2], list[len(list)-maxTerms/2:])
-	}
-	return list
-}
+import "strings"
 
 // match writes an FTS5 expression for any of the phrases in the fields of
 // text, in one of the sources; no sources is all of them. Every phrase is a

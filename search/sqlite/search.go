@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 )
 
 // weights are those of the columns source, title, heading and text.
-const weights = "0, 3, 2, 1"
-
-// minCandidates is how many of the best by words are ranked again by pairs.
-const minCandidates = 100
+var weights = fmt.Sprintf("0, %d, %d, %d", search.TitleWeight, search.HeadingWeight, search.TextWeight)
 
 // candidate is a chunk's number and its score.
 type candidate struct {
@@ -25,8 +21,8 @@ type candidate struct {
 // Search implements search.Index.
 func (x *Index) Search(ctx context.Context, productName string, q search.Query) ([]search.Match, error) {
 	matches := []search.Match{}
-	question := parse(q.Text)
-	if len(q.Sources) == 0 || len(question.words) == 0 || q.Limit < 1 {
+	question := search.ParseQuestion(q.Text)
+	if len(q.Sources) == 0 || len(question.Words) == 0 || q.Limit < 1 {
 		return matches, ctx.Err()
 	}
 	err := x.view(ctx, func(tx *sql.Tx) error {
@@ -44,10 +40,7 @@ func (x *Index) Search(ctx context.Context, productName string, q search.Query) 
 	if err != nil {
 		return nil, fmt.Errorf("search/sqlite: search: %w", err)
 	}
-	slices.SortFunc(matches, func(a, b search.Match) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
-	})
-	return matches[:min(len(matches), q.Limit)], nil
+	return search.Best(matches, q.Limit), nil
 }
 
 // sourceFilter returns the numbers of the sources to look in, nil when these
@@ -72,8 +65,8 @@ func sourceFilter(ctx context.Context, tx *sql.Tx, p product, names []string) ([
 }
 
 // rank returns the best chunks: by single words, then rescored.
-func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question terms, filter []int64, limit int) ([]search.Match, error) {
-	kept, pruned, err := x.prune(ctx, tx, p, question.words)
+func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question search.Question, filter []int64, limit int) ([]search.Match, error) {
+	kept, pruned, err := x.prune(ctx, tx, p, question.Words)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +78,7 @@ func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question terms,
 	if err != nil {
 		return nil, err
 	}
-	rescore(matches, question, pruned)
+	search.Rescore(matches, question, pruned)
 	return matches, nil
 }
 
@@ -93,7 +86,7 @@ func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question terms,
 // many. When the last ones tie with the limit-th, it looks further, so that
 // ties can be ordered by chunk id.
 func candidates(ctx context.Context, tx *sql.Tx, p product, expr string, limit int) ([]candidate, error) {
-	for want := max(minCandidates, 2*limit); ; want *= 4 {
+	for want := max(search.MinCandidates, 2*limit); ; want *= 4 {
 		list, err := queryScores(ctx, tx, fmt.Sprintf(`
 			SELECT rowid, -bm25(%[1]s, %[2]s) AS score FROM %[1]s
 			WHERE %[1]s MATCH ? ORDER BY score DESC LIMIT ?`, p.table(), weights), expr, want)
