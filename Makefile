@@ -5,11 +5,13 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
+SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/...
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Run everything in one process, with the demo product
@@ -22,6 +24,10 @@ build: ## Build bin/runa
 .PHONY: test
 test: build ## Run all tests, the black-box ones on bin/runa; needs only Go
 	RUNA_TEST_BINARY=$(CURDIR)/bin/runa go test -timeout 20m ./...
+
+.PHONY: test-services
+test-services: build ## Run the tests on real PostgreSQL, Elasticsearch and ClickHouse
+	RUNA_TEST_BINARY=$(CURDIR)/bin/runa test/services/run go test -count=1 -timeout 30m $(SERVICE_TESTS)
 
 .PHONY: test-race
 test-race: ## Run the tests under the race detector; needs gcc
