@@ -13,8 +13,9 @@ import (
 // Store holds the events of all products, each apart from the others.
 // Implementations are safe for concurrent use.
 type Store interface {
-	// Write adds a batch. A batch id that was written before is ignored whole,
-	// for each product in it: writing again after an unknown end is safe.
+	// Write adds a batch. Each of its events counts once, however often the
+	// batch is written and wherever an earlier write of it ended: writing again
+	// after an unknown end is safe.
 	Write(ctx context.Context, batch Batch) error
 	// Figures answers for the product's events with from <= At < to. No event
 	// is a Figures of zeros with empty, non-nil lists.

@@ -44,19 +44,6 @@ func batchOfSeveralProducts(t *testing.T, s analytics.Store) {
 	}
 }
 
-// batchWrittenInPart leaves what a writer that died half way leaves: some
-// products have the batch, others do not.
-func batchWrittenInPart(t *testing.T, s analytics.Store) {
-	ctx := context.Background()
-	a, b := newProduct(), newProduct()
-	batch := newBatch(message(a, "x", 0), message(b, "x", 0), message(b, "y", 0))
-	require.NoError(t, s.Write(ctx, analytics.Batch{ID: batch.ID, Events: batch.Events[:1]}))
-
-	require.NoError(t, s.Write(ctx, batch))
-	require.Equal(t, 1, figures(t, s, a, always).MessagesTotal, "had it already")
-	require.Equal(t, 2, figures(t, s, b, always).MessagesTotal, "was left out")
-}
-
 func batchWithoutEvents(t *testing.T, s analytics.Store) {
 	require.NoError(t, s.Write(context.Background(), newBatch()))
 }
@@ -73,6 +60,63 @@ func writeAfterCancel(t *testing.T, s analytics.Store) {
 	}
 	require.NoError(t, s.Write(context.Background(), batch))
 	require.Equal(t, 1, figures(t, s, p, always).MessagesTotal)
+}
+
+// largeBatch is as long as the export makes them and spans products and months,
+// by which backends split what they store.
+func largeBatch(t *testing.T, s analytics.Store) {
+	const rows, products, months = 2000, 4, 5
+	ids := make([]string, products)
+	for i := range ids {
+		ids[i] = newProduct()
+	}
+	var events []schemas.Event
+	for i := range rows {
+		month := day.AddDate(0, -(i / products % months), 0)
+		events = append(events, message(ids[i%products], fmt.Sprint(i), month.Sub(day)))
+	}
+	batch := newBatch(events...)
+	for range 3 {
+		require.NoError(t, s.Write(context.Background(), batch))
+		for _, p := range ids {
+			require.Equal(t, rows/products, figures(t, s, p, always).MessagesTotal)
+		}
+	}
+	thisMonth := analytics.Period{From: day, To: day.AddDate(0, 1, 0)}
+	require.Equal(t, rows/products/months, figures(t, s, ids[0], thisMonth).MessagesTotal)
+}
+
+// repeatedLate writes batches again after all the others were written.
+func repeatedLate(t *testing.T, s analytics.Store) {
+	const batches = 300
+	p := newProduct()
+	written := make([]analytics.Batch, batches)
+	for i := range written {
+		written[i] = newBatch(message(p, fmt.Sprint(i), 0))
+		require.NoError(t, s.Write(context.Background(), written[i]))
+	}
+	for i := 0; i < batches; i += 29 {
+		require.NoError(t, s.Write(context.Background(), written[i]))
+	}
+	require.Equal(t, batches, figures(t, s, p, always).MessagesTotal)
+}
+
+// oneBatchManyWriters is what a pause brings about: a writer that was believed
+// dead goes on beside its successors.
+func oneBatchManyWriters(t *testing.T, s analytics.Store) {
+	const writers, rows = 8, 100
+	p := newProduct()
+	var events []schemas.Event
+	for i := range rows {
+		events = append(events, message(p, fmt.Sprint(i%7), time.Duration(i)*24*time.Hour))
+	}
+	batch := newBatch(events...)
+	var g errgroup.Group
+	for range writers {
+		g.Go(func() error { return s.Write(context.Background(), batch) })
+	}
+	require.NoError(t, g.Wait())
+	require.Equal(t, rows, figures(t, s, p, always).MessagesTotal)
 }
 
 // concurrentUse writes every batch from two goroutines at once while others

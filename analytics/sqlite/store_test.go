@@ -176,6 +176,20 @@ func TestFailedBatchLeavesNothing(t *testing.T) {
 	require.Equal(t, 1, count(t, s, "prod_2"))
 }
 
+// TestBatchWrittenInPart begins with what a process that died between two
+// files leaves.
+func TestBatchWrittenInPart(t *testing.T) {
+	t.Parallel()
+	s := setup(t, Config{})
+	whole := messages("prod_1", "b1", 1)
+	part := whole
+	whole.Events = append(whole.Events, messages("prod_2", "b1", 2).Events...)
+	require.NoError(t, s.Write(t.Context(), part))
+	require.NoError(t, s.Write(t.Context(), whole))
+	require.Equal(t, 1, count(t, s, "prod_1"), "had it already")
+	require.Equal(t, 2, count(t, s, "prod_2"), "was left out")
+}
+
 func TestOpenFilesAreBounded(t *testing.T) {
 	t.Parallel()
 	const limit, products = 3, 12
