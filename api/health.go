@@ -2,10 +2,14 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // checkTimeout bounds each check of /readyz.
@@ -19,17 +23,51 @@ func (s *Server) livez(c *gin.Context) error {
 
 // readyz says whether everything that a request needs answers.
 func (s *Server) readyz(c *gin.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), checkTimeout)
+	code, body := ready(c.Request.Context(), s.Checks, s.Log)
+	c.JSON(code, body)
+	return nil
+}
+
+// readiness is what /readyz answers.
+type readiness struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks"`
+}
+
+func ready(ctx context.Context, checks map[string]func(context.Context) error, log *slog.Logger) (int, readiness) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	status, code := "ok", http.StatusOK
-	results := map[string]string{}
-	for name, check := range s.Checks {
-		results[name] = "ok"
+	code, answer := http.StatusOK, readiness{Status: "ok", Checks: map[string]string{}}
+	for name, check := range checks {
+		answer.Checks[name] = "ok"
 		if err := check(ctx); err != nil {
-			s.Log.Warn("not ready", "check", name, "error", err)
-			results[name], status, code = "failed", "unavailable", http.StatusServiceUnavailable
+			log.Warn("not ready", "check", name, "error", err)
+			answer.Checks[name], answer.Status, code = "failed", "unavailable", http.StatusServiceUnavailable
 		}
 	}
-	c.JSON(code, gin.H{"status": status, "checks": results})
-	return nil
+	return code, answer
+}
+
+// ProbeServer answers /livez, /readyz and /metrics of a process without an
+// API.
+func ProbeServer(checks map[string]func(context.Context) error, metrics *prometheus.Registry, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, gin.H{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		code, body := ready(r.Context(), checks, log)
+		writeJSON(w, code, body)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	return &http.Server{
+		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func writeJSON(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // whoever asked is gone
 }

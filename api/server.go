@@ -53,6 +53,14 @@ type Config struct {
 	// 200.
 	RatePerSecond float64
 	RateBurst     int
+	// MaxOpenTurns is from how many open turns on a product beyond its share
+	// is refused new ones. Default 10,000.
+	MaxOpenTurns int
+	// Decode decrypts the payloads of histories for Temporal's own tools.
+	Decode func([]schemas.Payload) ([]schemas.Payload, error)
+	// AllowedOrigins are the origins whose pages may call the API from a
+	// browser, such as https://app.example.com. Default none.
+	AllowedOrigins []string
 	// Metrics takes the API's metrics; nil is a registry of its own.
 	Metrics *prometheus.Registry
 	// Fail is called at each named point where a test may end the process; nil
@@ -67,6 +75,7 @@ type Server struct {
 	spec    *spec
 	watch   *watcher
 	limits  *limiter
+	open    *capacity
 	metrics *metrics
 }
 
@@ -85,8 +94,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Fail == nil {
 		cfg.Fail = func(string) {}
 	}
+	if cfg.MaxOpenTurns == 0 {
+		cfg.MaxOpenTurns = 10_000
+	}
 	s := &Server{
-		Config: cfg, spec: spec, watch: newWatcher(cfg.Store.TurnStates, cfg.Log),
+		Config: cfg, open: newCapacity(cfg.MaxOpenTurns, cfg.Store.OpenTurns), spec: spec, watch: newWatcher(cfg.Store.TurnStates, cfg.Log),
 		limits: newLimiter(cfg.RatePerSecond, cfg.RateBurst), metrics: newMetrics(cfg.Metrics, cfg.Store),
 	}
 	s.router = s.routes()
@@ -109,7 +121,7 @@ func (s *Server) routes() *gin.Engine {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(s.observe)
+	r.Use(s.observe, s.crossOrigin)
 	r.NoRoute(s.handle(func(*gin.Context) error { return schemas.Errorf(schemas.NotFound, "there is no such endpoint") }))
 	r.NoMethod(s.handle(func(*gin.Context) error {
 		return schemas.Errorf(schemas.MethodNotAllowed, "this endpoint does not take this method")
@@ -150,6 +162,7 @@ func (s *Server) routes() *gin.Engine {
 	operator.GET("/keys/:id", s.handle(s.getKey))
 	operator.PATCH("/keys/:id", s.handle(s.updateKey))
 	operator.DELETE("/keys/:id", s.handle(s.revokeKey))
+	operator.POST("/codec/decode", s.handle(s.decodePayloads))
 	return r
 }
 

@@ -63,11 +63,14 @@ func (s *Server) takeIn(ctx context.Context, product, key string, req schemas.Ch
 	if in.Session == "" {
 		in.Session = schemas.NewID(schemas.SessionPrefix)
 	}
+	if err := s.open.take(ctx, product); err != nil {
+		return "", err
+	}
 	var err error
 	if in.Draft, err = s.Store.PutDraft(ctx, product, req.Message); err != nil {
 		return "", err
 	}
-	return in.Turn, s.open(ctx, in)
+	return in.Turn, s.start(ctx, in)
 }
 
 func sameBody(known store.TurnRecord, in schemas.TurnInput) error {
@@ -77,9 +80,9 @@ func sameBody(known store.TurnRecord, in schemas.TurnInput) error {
 	return nil
 }
 
-// open starts the turn's workflow and returns when the turn's row is there, or
+// start starts the turn's workflow and returns when the turn's row is there, or
 // with why it was refused. Starting again is safe: of one id one runs.
-func (s *Server) open(ctx context.Context, in schemas.TurnInput) error {
+func (s *Server) start(ctx context.Context, in schemas.TurnInput) error {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	ref := store.TurnRef{Product: in.Product, Turn: in.Turn, Draft: in.Draft}

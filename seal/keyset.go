@@ -121,6 +121,13 @@ func create(path string) error {
 	return syncFolder(folder)
 }
 
+// NewKeyset returns a new keyset with one AES-256-GCM key, as the setting takes
+// it.
+func NewKeyset() (string, error) {
+	text, err := generate()
+	return base64.StdEncoding.EncodeToString(text), err
+}
+
 func generate() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
+
+	"runa/schemas"
 )
 
 // The metadata of a sealed payload. The encoding's name is the one that
@@ -38,6 +40,24 @@ func (s *Sealer) FailureConverter() converter.FailureConverter {
 		DataConverter:          s.DataConverter(),
 		EncodeCommonAttributes: true,
 	})
+}
+
+// OpenPayloads decrypts payloads of histories to show them; those that are not
+// encrypted stay as they are.
+func (s *Sealer) OpenPayloads(sealed []schemas.Payload) ([]schemas.Payload, error) {
+	payloads := make([]*commonpb.Payload, len(sealed))
+	for i, p := range sealed {
+		payloads[i] = &commonpb.Payload{Metadata: p.Metadata, Data: p.Data}
+	}
+	payloads, err := s.Codec().Decode(payloads)
+	if err != nil {
+		return nil, err
+	}
+	plain := make([]schemas.Payload, len(payloads))
+	for i, p := range payloads {
+		plain[i] = schemas.Payload{Metadata: p.GetMetadata(), Data: p.GetData()}
+	}
+	return plain, nil
 }
 
 type codec struct{ sealer *Sealer }

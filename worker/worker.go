@@ -5,6 +5,8 @@ package worker
 import (
 	"cmp"
 	"fmt"
+	"runtime"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -14,17 +16,36 @@ import (
 	"runa/workflows"
 )
 
-// Config sizes a worker. A zero field is its default.
+// Config says what a worker does and sizes it. A zero field is its default.
 type Config struct {
-	// TurnSlots is how many model and tool calls run at a time. Default 200:
-	// they wait for others most of the time.
+	// Queues are what to work for: Turns, Crawls. Default both.
+	Queues []string
+	// TurnSlots is how many model and tool calls run at a time. Default 100 for
+	// each processor, at least 200: they wait for others most of the time.
 	TurnSlots int
-	// CrawlSlots is how many batches of crawls run at a time. Default 4:
-	// extracting text is work for the processor.
+	// CrawlSlots is how many batches of crawls run at a time. Default 2 for
+	// each processor: extracting text is work for it.
 	CrawlSlots int
 	// Build names the program's build in histories. Default "unknown". (By
 	// itself the SDK would hash the whole binary for it at each start.)
 	Build string
+}
+
+// Queues of Config.
+const (
+	Turns  = "turns"
+	Crawls = "crawls"
+)
+
+func (c Config) withDefaults() Config {
+	if len(c.Queues) == 0 {
+		c.Queues = []string{Turns, Crawls}
+	}
+	processors := runtime.GOMAXPROCS(0)
+	c.TurnSlots = cmp.Or(c.TurnSlots, max(200, 100*processors))
+	c.CrawlSlots = cmp.Or(c.CrawlSlots, 2*processors)
+	c.Build = cmp.Or(c.Build, "unknown")
+	return c
 }
 
 func (c Config) options(slots int) worker.Options {
@@ -33,7 +54,7 @@ func (c Config) options(slots int) worker.Options {
 		WorkerStopTimeout:                  stopTimeout,
 		StickyScheduleToStartTimeout:       stickyTimeout,
 		DeploymentOptions: worker.DeploymentOptions{
-			Version: worker.WorkerDeploymentVersion{DeploymentName: "runa", BuildID: cmp.Or(c.Build, "unknown")},
+			Version: worker.WorkerDeploymentVersion{DeploymentName: "runa", BuildID: c.Build},
 		},
 	}
 }
@@ -48,22 +69,23 @@ const stopTimeout = 20 * time.Second
 const stickyTimeout = 2 * time.Second
 
 // Worker polls the task queues.
-type Worker struct{ turns, crawls worker.Worker }
+type Worker struct{ parts []worker.Worker }
 
 // Start begins to poll. Stop must be called to end it.
 func Start(c client.Client, acts *activities.Activities, cfg Config) (*Worker, error) {
-	w := &Worker{
-		turns:  worker.New(c, workflows.TurnQueue, cfg.options(cmp.Or(cfg.TurnSlots, 200))),
-		crawls: worker.New(c, workflows.CrawlQueue, cfg.options(cmp.Or(cfg.CrawlSlots, 4))),
-	}
-	Register(w.turns, acts)
-	Register(w.crawls, acts)
-	if err := w.turns.Start(); err != nil {
-		return nil, fmt.Errorf("start worker: %w", err)
-	}
-	if err := w.crawls.Start(); err != nil {
-		w.turns.Stop()
-		return nil, fmt.Errorf("start worker: %w", err)
+	cfg = cfg.withDefaults()
+	w := &Worker{}
+	for _, queue := range cfg.Queues {
+		part := worker.New(c, workflows.TurnQueue, cfg.options(cfg.TurnSlots))
+		if queue == Crawls {
+			part = worker.New(c, workflows.CrawlQueue, cfg.options(cfg.CrawlSlots))
+		}
+		Register(part, acts)
+		if err := part.Start(); err != nil {
+			w.Stop()
+			return nil, fmt.Errorf("start worker of %s: %w", queue, err)
+		}
+		w.parts = append(w.parts, part)
 	}
 	return w, nil
 }
@@ -81,11 +103,9 @@ func Register(r worker.Registry, acts *activities.Activities) {
 // Stop ends the polling, lets running activities finish for a while, and tells
 // the rest to stop: they are tried again elsewhere.
 func (w *Worker) Stop() {
-	done := make(chan struct{})
-	go func() {
-		w.crawls.Stop()
-		close(done)
-	}()
-	w.turns.Stop()
-	<-done
+	var stopped sync.WaitGroup
+	for _, part := range w.parts {
+		stopped.Go(part.Stop)
+	}
+	stopped.Wait()
 }

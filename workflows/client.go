@@ -42,12 +42,45 @@ func (c *Client) StartTurn(ctx context.Context, in schemas.TurnInput) (started b
 		// The SDK's default answers with the run that exists, silently.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Memo:                                     map[string]any{bodyHashMemo: in.BodyHash},
+		Priority:                                 fairly(in.Product),
 	}
-	_, err = c.Temporal.ExecuteWorkflow(ctx, options, Turn, in)
+	err = c.patiently(ctx, func(ctx context.Context) error {
+		_, err := c.Temporal.ExecuteWorkflow(ctx, options, Turn, in)
+		return err
+	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return false, c.sameBody(ctx, options.ID, in.BodyHash)
 	}
 	return err == nil, unavailable(err)
+}
+
+// patiently makes a call that may be made again, and tells an engine that is
+// away from one that is slow: of the former, a caller hears within 2 s.
+func (c *Client) patiently(ctx context.Context, call func(context.Context) error) error {
+	const patience, answer = 1500 * time.Millisecond, 300 * time.Millisecond
+	for {
+		bounded, cancel := context.WithTimeout(ctx, patience)
+		err := call(bounded)
+		late := bounded.Err() != nil
+		cancel()
+		if !late || ctx.Err() != nil {
+			return err
+		}
+		asked, cancel := context.WithTimeout(ctx, answer)
+		away := c.Ping(asked)
+		cancel()
+		if away != nil {
+			return errors.Join(err, away)
+		}
+	}
+}
+
+// Ping asks the engine whether it is healthy.
+func (c *Client) Ping(ctx context.Context) error {
+	if _, err := c.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("durable engine: %w", err)
+	}
+	return nil
 }
 
 func (c *Client) sameBody(ctx context.Context, id, hash string) error {
@@ -100,24 +133,24 @@ func (c *Client) OfferPlace(ctx context.Context, product, turn string) error {
 // StartCrawl implements activities.Engine.
 func (c *Client) StartCrawl(ctx context.Context, product, source string, run int64) error {
 	in := schemas.CrawlInput{Product: product, Source: source, Run: run}
-	return c.start(ctx, schemas.CrawlWorkflowID(product, source), CrawlQueue, Crawl, in)
+	return c.start(ctx, schemas.CrawlWorkflowID(product, source), CrawlQueue, fairly(product), Crawl, in)
 }
 
 // StartPurge implements activities.Engine.
 func (c *Client) StartPurge(ctx context.Context, product, source string) error {
 	in := schemas.PurgeInput{Product: product, Source: source}
-	return c.start(ctx, schemas.PurgeWorkflowID(product, source), CrawlQueue, Purge, in)
+	return c.start(ctx, schemas.PurgeWorkflowID(product, source), CrawlQueue, fairly(product), Purge, in)
 }
 
 // StartExport implements activities.Engine.
 func (c *Client) StartExport(ctx context.Context) error {
-	return c.start(ctx, ExportWorkflowID, TurnQueue, Export)
+	return c.start(ctx, ExportWorkflowID, TurnQueue, first, Export)
 }
 
 // start starts a workflow unless one of its id runs.
-func (c *Client) start(ctx context.Context, id, queue string, workflow any, args ...any) error {
+func (c *Client) start(ctx context.Context, id, queue string, priority temporal.Priority, workflow any, args ...any) error {
 	_, err := c.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: queue, WorkflowTaskTimeout: TaskTimeout,
+		ID: id, TaskQueue: queue, WorkflowTaskTimeout: TaskTimeout, Priority: priority,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, workflow, args...)
 	return unavailable(err)
@@ -147,7 +180,7 @@ func (c *Client) StartHousekeeping(ctx context.Context) error {
 		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: sweepEvery}}},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 		Action: &client.ScheduleWorkflowAction{
-			ID: sweepSchedule, Workflow: Sweep, TaskQueue: TurnQueue, WorkflowTaskTimeout: TaskTimeout,
+			ID: sweepSchedule, Workflow: Sweep, TaskQueue: TurnQueue, WorkflowTaskTimeout: TaskTimeout, Priority: first,
 		},
 	})
 	if err != nil && !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {

@@ -16,6 +16,16 @@ const (
 	CrawlQueue = "runa-crawl"
 )
 
+// fairly gives each product an equal share of a queue that is full, however
+// much of it one of them has filled. Activities inherit it from their workflow.
+func fairly(product string) temporal.Priority {
+	return temporal.Priority{PriorityKey: 3, FairnessKey: product, FairnessWeight: 1}
+}
+
+// first goes before all turns and crawls: a job that serves everyone, and that
+// takes one slot.
+var first = temporal.Priority{PriorityKey: 1}
+
 const (
 	// TaskTimeout is how long a workflow task waits for a worker that died.
 	// All workers' tasks are short; the default of 10 s would be what a person

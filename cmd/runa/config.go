@@ -4,110 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
-
-	"runa/outbound"
-	"runa/schemas"
-)
-
-// Config is what the process is started with.
-type Config struct {
-	Listen        string
-	DataDir       string
-	APIKey        string
-	OperatorKey   string
-	Keyset        string
-	Model         string
-	OutboundAllow []string
-	RateLimit     float64
-	History       time.Duration
-	LogLevel      slog.Level
-	Demo          bool
-	DemoListen    string
-	// Failpoint ends the process at a named point; for tests of crashes.
-	Failpoint string
-	// Unknown are variables that look like settings and are none.
-	Unknown []string
-}
-
-// setting is one setting: its flag, its variable and its key in the file are
-// the same name, written as each of them is.
-type setting struct {
-	name     string // as a flag: "data-dir"; RUNA_DATA_DIR; dataDir
-	fallback string
-	help     string
-	set      func(*Config, string) error
-}
-
-func (s setting) variable() string {
-	return "RUNA_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
-}
-
-func (s setting) key() string {
-	words := strings.Split(s.name, "-")
-	for i, w := range words[1:] {
-		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
-	}
-	return strings.Join(words, "")
-}
-
-var (
-	dataSettings = []setting{
-		{"data-dir", "./data", "folder of everything that is kept", func(c *Config, v string) error {
-			c.DataDir = v
-			return nonEmpty(v)
-		}},
-		{"keyset", "", "base64 of a tink JSON keyset that encrypts secrets; made in the data folder when empty", func(c *Config, v string) error {
-			c.Keyset = v
-			return nil
-		}},
-	}
-	allSettings = append(slices.Clone(dataSettings), []setting{
-		{"listen", "127.0.0.1:8080", "address of the API, host:port", func(c *Config, v string) error { return address(&c.Listen, v) }},
-		{"api-key", "", "key of the default product, 32 characters or more, in place of the one that the first start makes and prints", func(c *Config, v string) error {
-			return givenKey(&c.APIKey, v)
-		}},
-		{"operator-key", "", "the operator's key, 32 characters or more, in place of the one that the first start makes and prints", func(c *Config, v string) error {
-			return givenKey(&c.OperatorKey, v)
-		}},
-		{"model", "extractive", `model that answers: "extractive" works offline, quotes the knowledge and calls matching tools`, func(c *Config, v string) error {
-			c.Model = v
-			return oneOf(v, "extractive")
-		}},
-		{"outbound-allow", "", "private addresses that crawls and tools may reach, comma separated: CIDRs, hosts, host:port", func(c *Config, v string) error {
-			c.OutboundAllow = list(v)
-			_, err := outbound.NewPolicy(c.OutboundAllow)
-			return err
-		}},
-		{"rate-limit", "100", "requests a second that a key may make, with bursts of twice that", func(c *Config, v string) error {
-			return positive(&c.RateLimit, v)
-		}},
-		{"retention-history", "72h", "how long histories of finished workflows are kept, 1h or more", func(c *Config, v string) error {
-			return duration(&c.History, v, time.Hour)
-		}},
-		{"log-level", "info", "what is logged: debug, info, warn or error", func(c *Config, v string) error {
-			if err := oneOf(v, "debug", "info", "warn", "error"); err != nil {
-				return err
-			}
-			return c.LogLevel.UnmarshalText([]byte(v))
-		}},
-		{"demo", "false", "serve the help centre and the tools of a made-up product, and register them", func(c *Config, v string) (err error) {
-			if c.Demo, err = strconv.ParseBool(v); err != nil {
-				return errors.New("must be true or false")
-			}
-			return nil
-		}},
-		{"demo-listen", "127.0.0.1:8090", "address of the demo's help centre and tools, host:port", func(c *Config, v string) error { return address(&c.DemoListen, v) }},
-	}...)
 )
 
 // failpointVariable is no setting: it is for tests of crashes only.
@@ -116,9 +18,13 @@ const failpointVariable = "RUNA_FAILPOINT"
 // configFile is read when it is there and no other is named.
 const configFile = "runa.yaml"
 
-func addSettings(flags *pflag.FlagSet, settings []setting) {
+// addSettings gives a command the flags of the settings of its role.
+func addSettings(flags *pflag.FlagSet, of role) {
 	flags.String("config", "", "YAML file of settings (default "+configFile+" if it is there)")
-	for _, s := range settings {
+	for _, s := range allSettings {
+		if s.roles&of == 0 {
+			continue
+		}
 		flags.String(s.name, s.fallback, s.help+" ("+s.variable()+")")
 		if s.fallback == "false" {
 			flags.Lookup(s.name).NoOptDefVal = "true"
@@ -228,62 +134,4 @@ func unknownVariables(env map[string]string) []string {
 	}
 	slices.Sort(unknown)
 	return unknown
-}
-
-func nonEmpty(v string) error {
-	if v == "" {
-		return errors.New("must not be empty")
-	}
-	return nil
-}
-
-func address(to *string, v string) error {
-	*to = v
-	_, port, err := net.SplitHostPort(v)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not host:port, such as 127.0.0.1:8080", v)
-	}
-	return nil
-}
-
-func givenKey(to *string, v string) error {
-	*to = v
-	if v != "" && (len(v) < schemas.MinSetKey || strings.ContainsAny(v, " \t\r\n")) {
-		return fmt.Errorf("must be %d characters or more, without spaces", schemas.MinSetKey)
-	}
-	return nil
-}
-
-func oneOf(v string, allowed ...string) error {
-	if !slices.Contains(allowed, v) {
-		return fmt.Errorf("%q is not one of: %s", v, strings.Join(allowed, ", "))
-	}
-	return nil
-}
-
-func list(v string) []string {
-	var items []string
-	for _, item := range strings.Split(v, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
-		}
-	}
-	return items
-}
-
-func positive(to *float64, v string) (err error) {
-	if *to, err = strconv.ParseFloat(v, 64); err != nil || !(*to > 0) || *to > 1e6 {
-		return fmt.Errorf("%q is not a number above 0, at most a million", v)
-	}
-	return nil
-}
-
-func duration(to *time.Duration, v string, least time.Duration) (err error) {
-	if *to, err = time.ParseDuration(v); err != nil || *to < least {
-		return fmt.Errorf("%q is not a duration of %s or more, such as 72h", v, least)
-	}
-	return nil
 }

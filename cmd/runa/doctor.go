@@ -31,7 +31,7 @@ func doctorCommand() *cobra.Command {
 			return doctor(cmd.Context(), cmd, cfg)
 		},
 	}
-	addSettings(cmd.Flags(), allSettings)
+	addSettings(cmd.Flags(), roleServe)
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func checkKeyset(_ context.Context, cfg Config) (string, error) {
 }
 
 func checkDatabase(ctx context.Context, cfg Config) (string, error) {
-	st, _, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler))
+	st, _, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler), false)
 	if err != nil {
 		return "", err
 	}
@@ -137,14 +137,14 @@ func checkDatabase(ctx context.Context, cfg Config) (string, error) {
 
 // checkEngine starts an engine in a folder of its own: the files of a running
 // one belong to it.
-func checkEngine(ctx context.Context, _ Config) (string, error) {
+func checkEngine(ctx context.Context, cfg Config) (string, error) {
 	dir, err := os.MkdirTemp("", "runa-doctor-*")
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // it holds nothing
 	began := time.Now()
-	engine, err := embedded.Start(ctx, embedded.Config{Dir: dir, Namespace: namespace})
+	engine, err := embedded.Start(ctx, embedded.Config{Dir: dir, Namespace: cfg.Temporal.Namespace})
 	if err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ func withStore(do func(ctx context.Context, cmd *cobra.Command, st *store.Store,
 		if err := makeDataDir(cfg.DataDir); err != nil {
 			return err
 		}
-		st, _, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
+		st, _, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler), false)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func withStore(do func(ctx context.Context, cmd *cobra.Command, st *store.Store,
 
 func storeCommand(use, short string, args cobra.PositionalArgs, do func(context.Context, *cobra.Command, *store.Store, []string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: args, RunE: withStore(do)}
-	addSettings(cmd.Flags(), dataSettings)
+	addSettings(cmd.Flags(), roleRecords)
 	return cmd
 }
 

@@ -1,6 +1,6 @@
 // Command runa is the durable, self-hosted backend of the AI agent inside a
-// SaaS product. serve is everything in one process; the other commands look
-// after what it keeps.
+// SaaS product. serve is everything in one process; api, worker and temporal
+// are its parts; the other commands look after what they keep.
 package main
 
 import (
@@ -51,38 +51,53 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(), keysCommand(), productsCommand(), doctorCommand())
+	root.AddCommand(serveCommand(), apiCommand(), workerCommand(), migrateCommand(),
+		keysCommand(), keysetCommand(), productsCommand(), doctorCommand(), healthCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return root.ExecuteContext(ctx)
 }
 
-func serveCommand() *cobra.Command {
+// roleCommand runs a process in a role until it is told to stop.
+func roleCommand(as role, use, short, long string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run everything in one process: API, worker, durable engine, storage",
-		Long: `Run everything in one process: API, worker, durable engine, storage.
+		Use: use, Short: short, Args: cobra.NoArgs,
+		Long: short + ".\n\n" + long + `
 
 Each setting can stand in a YAML file (--config, by default runa.yaml if it is
 there), in the environment, or be given as a flag; the later wins. SIGTERM
-drains: what was accepted is finished or goes on at the next start.`,
-		Args: cobra.NoArgs,
+drains: what was accepted is finished or goes on elsewhere or at the next start.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd.Flags(), os.Environ())
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runRole(cmd.Context(), cfg, as, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	addSettings(cmd.Flags(), allSettings)
+	addSettings(cmd.Flags(), as)
 	return cmd
 }
 
-// serve opens the program, runs it until the context ends, and closes it.
-func serve(ctx context.Context, cfg Config, stdout, stderr io.Writer) error {
-	p, err := openProgram(ctx, cfg, stdout, stderr)
+func serveCommand() *cobra.Command {
+	return roleCommand(roleServe, "serve", "Run everything in one process: API, worker, durable engine, storage",
+		"Each service that a URL names is used in place of the embedded one.")
+}
+
+func apiCommand() *cobra.Command {
+	return roleCommand(roleAPI, "api", "Run the API only, as many processes as wanted",
+		"It needs the addresses of what it shares with the workers, waits for them up to\na minute, and for \"runa migrate\".")
+}
+
+func workerCommand() *cobra.Command {
+	return roleCommand(roleWorker, "worker", "Run a worker of turns, crawls or both, as many processes as wanted",
+		"It needs the addresses of what it shares with the API, waits for them up to a\nminute, and for \"runa migrate\".")
+}
+
+// runRole opens the program, runs it until the context ends, and closes it.
+func runRole(ctx context.Context, cfg Config, as role, stdout, stderr io.Writer) error {
+	p, err := openProgram(ctx, cfg, as, stdout, stderr)
 	if err != nil {
 		return err
 	}

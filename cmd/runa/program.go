@@ -9,14 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
-	temporallog "go.temporal.io/sdk/log"
 
 	"runa/activities"
-	analyticssqlite "runa/analytics/sqlite"
+	"runa/analytics"
 	"runa/api"
 	"runa/cmd/runa/demo"
 	"runa/crawl"
@@ -24,48 +24,63 @@ import (
 	"runa/llm/extractive"
 	"runa/outbound"
 	"runa/seal"
-	searchsqlite "runa/search/sqlite"
+	"runa/search"
 	"runa/store"
 	"runa/tool"
 	"runa/worker"
 	"runa/workflows"
 )
 
-// namespace of the workflows.
-const namespace = "runa"
-
-// Program is the whole of Runa in one process.
+// Program is a process of Runa in one of its roles; what its role does not
+// need is nil.
 type Program struct {
-	cfg      Config
-	log      *slog.Logger
-	out      io.Writer
-	listener net.Listener
-	store    *store.Store
-	sealer   *seal.Sealer
-	index    *searchsqlite.Index
-	figures  *analyticssqlite.Store
+	cfg     Config
+	role    role
+	log     *slog.Logger
+	out     io.Writer
+	metrics *prometheus.Registry
+	store   *store.Store
+	sealer  *seal.Sealer
+	index   search.Index
+	figures analytics.Store
+	// engine is the embedded one.
 	engine   *embedded.Server
 	temporal client.Client
-	worker   *worker.Worker
+	starter  *workflows.Client
+	policy   *outbound.Policy
+	tools    *tool.Caller
 	api      *api.Server
+	listener net.Listener
 	http     *http.Server
 	demo     *demoSite
 	// closers undo what was opened, the last first.
 	closers []func() error
 }
 
-// openProgram builds the program: storage, then the engine, then who works for
-// it, then who lets callers in. What fails leaves nothing open.
-func openProgram(ctx context.Context, cfg Config, out, logTo io.Writer) (*Program, error) {
+// steps are what a role opens, in order: storage, then the engine, then who
+// lets callers in, then who works for them.
+func (p *Program) steps() []func(context.Context) error {
+	switch p.role {
+	case roleAPI:
+		return []func(context.Context) error{p.shared, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openHTTP}
+	case roleWorker:
+		return []func(context.Context) error{p.shared, p.listen, p.openStorage, p.openEngine, p.openOutbound, p.openWorker, p.openProbes}
+	default:
+		return []func(context.Context) error{
+			p.lockData, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openWorker, p.openHTTP, p.openDemo,
+		}
+	}
+}
+
+// openProgram builds a process. What fails leaves nothing open.
+func openProgram(ctx context.Context, cfg Config, as role, out, logTo io.Writer) (*Program, error) {
 	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel}))
-	p := &Program{cfg: cfg, log: log, out: out}
+	p := &Program{cfg: cfg, role: as, log: log, out: out, metrics: prometheus.NewRegistry()}
 	for _, name := range cfg.Unknown {
 		log.Warn("this variable is not a setting and is ignored", "name", name)
 	}
-	for _, open := range []func(context.Context) error{
-		p.openDataDir, p.listen, p.openStorage, p.openEngine, p.openWork, p.openHTTP, p.openDemo,
-	} {
-		if err := open(ctx); err != nil {
+	for _, step := range p.steps() {
+		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
 	}
@@ -75,7 +90,9 @@ func openProgram(ctx context.Context, cfg Config, out, logTo io.Writer) (*Progra
 // onClose adds to what Close undoes.
 func (p *Program) onClose(undo func() error) { p.closers = append(p.closers, undo) }
 
-func (p *Program) openDataDir(context.Context) error {
+func (p *Program) shared(context.Context) error { return requireShared(p.cfg) }
+
+func (p *Program) lockData(context.Context) error {
 	unlock, err := lockDataDir(p.cfg.DataDir)
 	if err != nil {
 		return err
@@ -87,119 +104,122 @@ func (p *Program) openDataDir(context.Context) error {
 // listen takes the address before anything slow, so that a port in use is said
 // at once.
 func (p *Program) listen(context.Context) error {
-	listener, err := net.Listen("tcp", p.cfg.Listen)
+	variable, address := "RUNA_LISTEN", p.cfg.Listen
+	if p.role == roleWorker {
+		variable, address = "RUNA_HEALTH_LISTEN", p.cfg.HealthListen
+	}
+	if address == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("RUNA_LISTEN: %w", err)
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	p.listener = listener
 	p.onClose(func() error { return ignoreClosed(listener.Close()) })
 	return nil
 }
 
+// openStorage opens what is kept. serve brings schemas up to date; the other
+// roles wait for "runa migrate".
 func (p *Program) openStorage(ctx context.Context) error {
+	migrate := p.role == roleServe
 	var err error
-	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.log); err != nil {
+	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.log, migrate); err != nil {
 		return err
 	}
 	p.onClose(p.store.Close)
-	made, err := p.store.Bootstrap(ctx, p.cfg.APIKey, p.cfg.OperatorKey)
-	if err != nil {
-		return err
-	}
-	showKeys(p.out, made)
-	p.index, err = searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(p.cfg.DataDir, "search.db"), Logger: p.log})
-	if err != nil {
+	if p.index, err = openIndex(ctx, p.cfg, p.log, migrate); err != nil {
 		return err
 	}
 	p.onClose(p.index.Close)
-	p.figures, err = analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(p.cfg.DataDir, "analytics"), Logger: p.log})
-	if err != nil {
+	if p.figures, err = openFigures(ctx, p.cfg, p.log, migrate); err != nil {
 		return err
 	}
 	p.onClose(p.figures.Close)
 	return nil
 }
 
-// openStore opens the keyset and the records under it, which commands do beside
-// a running server.
-func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, *seal.Sealer, error) {
-	sealer, err := openSealer(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err := store.Open(ctx, store.Config{Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log})
-	return st, sealer, err
-}
-
-// openSealer reads the keyset, or makes it for a data folder that is new: in
-// an old one, a new keyset could open nothing.
-func openSealer(cfg Config) (*seal.Sealer, error) {
-	path := filepath.Join(cfg.DataDir, "keyset.json")
-	if cfg.Keyset == "" && exists(filepath.Join(cfg.DataDir, "runa.db")) && !exists(path) {
-		return nil, fmt.Errorf("RUNA_KEYSET: %s is missing and runa.db was made with it: restore it from a backup", path)
-	}
-	return seal.Load(path, cfg.Keyset)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-func (p *Program) openEngine(ctx context.Context) error {
-	engine, err := embedded.Start(ctx, embedded.Config{
-		Dir: p.cfg.DataDir, Namespace: namespace, Retention: p.cfg.History, Logger: p.log,
-	})
+// firstKeys makes the default product and its keys, once.
+func (p *Program) firstKeys(ctx context.Context) error {
+	made, err := p.store.Bootstrap(ctx, p.cfg.APIKey, p.cfg.OperatorKey)
 	if err != nil {
 		return err
 	}
-	p.engine = engine
-	p.onClose(func() error { engine.Stop(); return nil })
-	p.temporal, err = client.DialContext(ctx, client.Options{
-		HostPort: engine.Address(), Namespace: namespace,
-		DataConverter: p.sealer.DataConverter(), FailureConverter: p.sealer.FailureConverter(),
-		Logger: temporallog.NewStructuredLogger(slog.New(quiet{p.log.Handler()})),
-	})
-	if err != nil {
-		return fmt.Errorf("connect to the durable engine: %w", err)
-	}
-	p.onClose(func() error { p.temporal.Close(); return nil })
+	showKeys(p.out, made)
 	return nil
 }
 
-// openWork starts the worker. The API is made with it, since the worker tells
-// it what changed.
-func (p *Program) openWork(ctx context.Context) error {
-	policy, err := p.outboundPolicy()
-	if err != nil {
+// openEngine connects to the durable engine, and starts it if it is ours.
+func (p *Program) openEngine(ctx context.Context) error {
+	temporal := p.cfg.Temporal
+	if temporal.Address == "" {
+		engine, err := embedded.Start(ctx, embedded.Config{
+			Dir: p.cfg.DataDir, Namespace: temporal.Namespace, Retention: p.cfg.History, Logger: p.log,
+		})
+		if err != nil {
+			return err
+		}
+		p.engine = engine
+		p.onClose(func() error { engine.Stop(); return nil })
+		temporal = TemporalConfig{Address: engine.Address(), Namespace: temporal.Namespace}
+	}
+	var err error
+	if p.temporal, err = dialEngine(ctx, temporal, p.sealer, p.log); err != nil {
+		return fmt.Errorf("connect to the durable engine: %w", err)
+	}
+	p.onClose(func() error { p.temporal.Close(); return nil })
+	p.starter = &workflows.Client{Temporal: p.temporal}
+	if p.role&(roleServe|roleMigrate) != 0 && p.engine == nil {
+		return ensureNamespace(ctx, p.temporal, p.cfg, p.log)
+	}
+	return nil
+}
+
+// openOutbound makes the clients for addresses that users give.
+func (p *Program) openOutbound(context.Context) error {
+	var err error
+	if p.policy, err = p.outboundPolicy(); err != nil {
 		return err
 	}
-	fetcher, err := crawl.New(crawl.Config{Client: policy.Client(outbound.ClientConfig{KeepAlive: true})})
-	if err != nil {
-		return err
-	}
-	tools := tool.New(tool.Config{Client: policy.Client(outbound.ClientConfig{})})
-	starter := &workflows.Client{Temporal: p.temporal}
-	fail := failpoint(p.cfg.Failpoint)
+	p.tools = tool.New(tool.Config{Client: p.policy.Client(outbound.ClientConfig{})})
+	return nil
+}
+
+func (p *Program) openAPI(context.Context) (err error) {
 	p.api, err = api.New(api.Config{
-		Store: p.store, Engine: starter, Analytics: p.figures, Log: p.log, Fail: fail,
+		Store: p.store, Engine: p.starter, Analytics: p.figures, Log: p.log, Metrics: p.metrics, Fail: failpoint(p.cfg.Failpoint),
 		Searcher:      &activities.Retriever{Store: p.store, Index: p.index},
-		Tester:        &activities.ToolTester{Store: p.store, Tools: tools},
+		Tester:        &activities.ToolTester{Store: p.store, Tools: p.tools},
 		Checks:        p.checks(),
-		RatePerSecond: p.cfg.RateLimit, RateBurst: int(2*p.cfg.RateLimit) + 1,
+		RatePerSecond: p.cfg.RateLimit, RateBurst: int(2*p.cfg.RateLimit) + 1, MaxOpenTurns: p.cfg.MaxOpenTurns,
+		Decode: p.sealer.OpenPayloads, AllowedOrigins: p.cfg.AllowedOrigins,
+	})
+	return err
+}
+
+// openWorker starts the worker. An API in the same process hears at once of
+// what changes.
+func (p *Program) openWorker(ctx context.Context) error {
+	fetcher, err := crawl.New(crawl.Config{Client: p.policy.Client(outbound.ClientConfig{KeepAlive: true})})
+	if err != nil {
+		return err
+	}
+	cfg := activities.Config{
+		Store: p.store, Index: p.index, Analytics: p.figures, Model: extractive.New(), Tools: p.tools, Fetcher: fetcher,
+		Engine: p.starter, Log: p.log, Fail: failpoint(p.cfg.Failpoint),
+	}
+	if p.api != nil {
+		cfg.Changed = p.api.TurnChanged
+	}
+	w, err := worker.Start(p.temporal, activities.New(cfg), worker.Config{
+		Queues: p.cfg.Queues, TurnSlots: p.cfg.TurnSlots, CrawlSlots: p.cfg.CrawlSlots, Build: build(),
 	})
 	if err != nil {
 		return err
 	}
-	p.worker, err = worker.Start(p.temporal, activities.New(activities.Config{
-		Store: p.store, Index: p.index, Analytics: p.figures, Model: extractive.New(), Tools: tools, Fetcher: fetcher,
-		Engine: starter, Log: p.log, Changed: p.api.TurnChanged, Fail: fail,
-	}), worker.Config{Build: build()})
-	if err != nil {
-		return err
-	}
-	p.onClose(func() error { p.worker.Stop(); return nil })
-	return starter.StartHousekeeping(ctx)
+	p.onClose(func() error { w.Stop(); return nil })
+	return p.starter.StartHousekeeping(ctx)
 }
 
 // outboundPolicy allows what the operator allows, and the demo's own address.
@@ -219,7 +239,7 @@ func (p *Program) outboundPolicy() (*outbound.Policy, error) {
 
 func (p *Program) checks() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"records": p.store.Ping, "search": p.index.Ping, "analytics": p.figures.Ping, "engine": p.engine.Ping,
+		"records": p.store.Ping, "search": p.index.Ping, "analytics": p.figures.Ping, "engine": p.starter.Ping,
 	}
 }
 
@@ -244,10 +264,22 @@ func (p *Program) openDemo(context.Context) error {
 	return nil
 }
 
-// Run answers until the context ends, the engine fails, or the server does.
+// openProbes makes the server of a worker's probes, if one is wanted.
+func (p *Program) openProbes(context.Context) error {
+	if p.listener == nil {
+		return nil
+	}
+	p.http = api.ProbeServer(p.checks(), p.metrics, p.log)
+	p.onClose(p.http.Close)
+	return nil
+}
+
+// Run works until the context ends, the engine fails, or the server does.
 func (p *Program) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- p.http.Serve(p.listener) }()
+	if p.http != nil {
+		go func() { served <- p.http.Serve(p.listener) }()
+	}
 	if p.demo != nil {
 		go func() {
 			if err := p.demo.register(ctx, p.store, p.url()); err != nil && ctx.Err() == nil {
@@ -259,11 +291,19 @@ func (p *Program) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		p.log.Info("stopping: what was accepted is finished or goes on at the next start")
 		return nil
-	case err := <-p.engine.Failed():
+	case err := <-p.engineFailed():
 		return fmt.Errorf("durable engine: %w", err)
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	}
+}
+
+// engineFailed tells of the end of an engine that is ours.
+func (p *Program) engineFailed() <-chan error {
+	if p.engine == nil {
+		return nil
+	}
+	return p.engine.Failed()
 }
 
 // Close undoes what was opened, the last first.
@@ -292,7 +332,14 @@ func showKeys(out io.Writer, made store.FirstKeys) {
 
 // announce tells the person at the terminal where Runa is.
 func (p *Program) announce() {
-	fmt.Fprintf(p.out, "Runa is ready at %s (data in %s, model %s)\n", p.url(), p.cfg.DataDir, p.cfg.Model)
+	switch p.role {
+	case roleAPI:
+		fmt.Fprintf(p.out, "Runa is ready at %s (API only)\n", p.url())
+	case roleWorker:
+		fmt.Fprintf(p.out, "Runa is ready (worker of %s, model %s)\n", strings.Join(p.cfg.Queues, " and "), p.cfg.Model)
+	default:
+		fmt.Fprintf(p.out, "Runa is ready at %s (data in %s, model %s)\n", p.url(), p.cfg.DataDir, p.cfg.Model)
+	}
 	if p.demo != nil {
 		fmt.Fprintf(p.out, "Demo: the help centre is at %s/help/\n", p.demo.url())
 	}

@@ -120,6 +120,7 @@ func newStack(b *testing.B, profile embedded.Profile) *stack {
 	server, err := api.New(api.Config{
 		Store: st, Engine: starter, Analytics: figures, Log: quiet, RatePerSecond: 1e6, RateBurst: 1e6,
 		Searcher: &activities.Retriever{Store: st, Index: index}, Tester: &activities.ToolTester{Store: st, Tools: tools},
+		Decode: sealer.OpenPayloads,
 	})
 	require.NoError(b, err)
 	w, err := worker.Start(temporal, activities.New(activities.Config{

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
+
+	"runa/analytics"
+	analyticssqlite "runa/analytics/sqlite"
+	"runa/seal"
+	"runa/search"
+	searchsqlite "runa/search/sqlite"
+	"runa/store"
+)
+
+// serviceWait is how long a start waits for a service that is not there yet:
+// on a cluster, all of them start together.
+const serviceWait = 60 * time.Second
+
+// openStore opens the keyset and the records under it, which commands do beside
+// a running server. Only with migrate is the schema brought up to date.
+func openStore(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (*store.Store, *seal.Sealer, error) {
+	sealer, err := openSealer(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := await(ctx, log, "the database", func(ctx context.Context) (*store.Store, error) {
+		return store.Open(ctx, store.Config{
+			Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log,
+		})
+	}, cfg.Database != "")
+	return st, sealer, err
+}
+
+// openSealer reads the keyset, or makes it for a data folder that is new: in
+// an old one, a new keyset could open nothing.
+func openSealer(cfg Config) (*seal.Sealer, error) {
+	path := filepath.Join(cfg.DataDir, "keyset.json")
+	if cfg.Keyset == "" && exists(filepath.Join(cfg.DataDir, "runa.db")) && !exists(path) {
+		return nil, fmt.Errorf("RUNA_KEYSET: %s is missing and runa.db was made with it: restore it from a backup", path)
+	}
+	return seal.Load(path, cfg.Keyset)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// openIndex opens the index of the knowledge.
+func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (search.Index, error) {
+	return searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(cfg.DataDir, "search.db"), Logger: log})
+}
+
+// openFigures opens the store of analytics.
+func openFigures(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (analytics.Store, error) {
+	return analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(cfg.DataDir, "analytics"), Logger: log})
+}
+
+// dialEngine connects to a Temporal frontend, whose payloads only we can read.
+func dialEngine(ctx context.Context, cfg TemporalConfig, sealer *seal.Sealer, log *slog.Logger) (client.Client, error) {
+	options := client.Options{
+		HostPort: cfg.Address, Namespace: cfg.Namespace,
+		DataConverter: sealer.DataConverter(), FailureConverter: sealer.FailureConverter(),
+		Logger: temporallog.NewStructuredLogger(slog.New(quiet{log.Handler()})),
+	}
+	if cfg.APIKey != "" {
+		options.Credentials = client.NewAPIKeyStaticCredentials(cfg.APIKey)
+	}
+	var err error
+	if options.ConnectionOptions.TLS, err = temporalTLS(cfg); err != nil {
+		return nil, err
+	}
+	return await(ctx, log, "the durable engine", func(ctx context.Context) (client.Client, error) {
+		return client.DialContext(ctx, options)
+	}, true)
+}
+
+// temporalTLS is nil when nothing asks for TLS.
+func temporalTLS(cfg TemporalConfig) (*tls.Config, error) {
+	if cfg.Cert == "" && cfg.CA == "" && cfg.APIKey == "" && cfg.ServerName == "" {
+		return nil, nil
+	}
+	conf := &tls.Config{ServerName: cfg.ServerName, MinVersion: tls.VersionTLS12}
+	if cfg.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.Cert, cfg.Key)
+		if err != nil {
+			return nil, fmt.Errorf("RUNA_TEMPORAL_TLS_CERT: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	if cfg.CA != "" {
+		text, err := os.ReadFile(cfg.CA)
+		if err != nil {
+			return nil, fmt.Errorf("RUNA_TEMPORAL_TLS_CA: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("RUNA_TEMPORAL_TLS_CA: %s holds no certificate", cfg.CA)
+		}
+	}
+	return conf, nil
+}
+
+// await opens what other machines serve, again and again for a while. What is
+// opened in this process either opens or never will.
+func await[T any](ctx context.Context, log *slog.Logger, what string, open func(context.Context) (T, error), remote bool) (T, error) {
+	deadline := time.Now().Add(serviceWait)
+	for tries := 0; ; tries++ {
+		opened, err := open(ctx)
+		if err == nil || !remote || hopeless(err) || time.Now().After(deadline) || ctx.Err() != nil {
+			return opened, err
+		}
+		if tries == 0 {
+			log.Info("waiting for "+what, "error", err)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// hopeless reports errors that waiting does not mend.
+func hopeless(err error) bool { return errors.Is(err, store.ErrKeyset) }
+
+// requireShared refuses to start a role of its own on what only this process
+// could see: two such processes would not work on the same things.
+func requireShared(cfg Config) error {
+	var missing []string
+	for _, need := range []struct{ variable, value string }{
+		{"RUNA_DATABASE_URL", cfg.Database},
+		{"RUNA_ELASTICSEARCH_URL", cfg.Elasticsearch},
+		{"RUNA_CLICKHOUSE_URL", cfg.ClickHouse},
+		{"RUNA_TEMPORAL_ADDRESS", cfg.Temporal.Address},
+		{"RUNA_KEYSET", cfg.Keyset},
+	} {
+		if need.value == "" {
+			missing = append(missing, need.variable)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s must be set: processes of separate roles share these; \"runa serve\" needs none of them", strings.Join(missing, ", "))
+	}
+	return nil
+}
