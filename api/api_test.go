@@ -73,7 +73,7 @@ func setup(t *testing.T, change func(*Config)) *bench {
 	folder := t.TempDir()
 	sealer, err := seal.Load(filepath.Join(folder, "keyset.json"), "")
 	require.NoError(t, err)
-	records, err := store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Sealer: sealer})
+	records, err := store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Migrate: true, Sealer: sealer})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, records.Close()) })
 	_, err = records.Bootstrap(t.Context(), productKey, "")

@@ -118,7 +118,7 @@ func (s *Store) ClaimCall(ctx context.Context, product, turn, call string) (Call
 	var c CallClaim
 	err := s.update(ctx, func(t *tx) error {
 		c = CallClaim{}
-		if err := t.mustRun(ctx, product, turn); err != nil {
+		if err := t.goOn(ctx, product, turn); err != nil {
 			return err
 		}
 		_, err := t.exec(ctx, `UPDATE calls SET claim = claim + 1, status = ?, claimed_at = COALESCE(claimed_at, ?)
@@ -135,7 +135,7 @@ func (s *Store) ClaimCall(ctx context.Context, product, turn, call string) (Call
 			return err
 		}
 		c.Send = won == 1
-		return t.touch(ctx, product, turn)
+		return nil
 	})
 	return c, err
 }
@@ -150,22 +150,24 @@ func (s *Store) readCallClaim(ctx context.Context, t *tx, product, turn, call st
 	if c.Session, err = t.sessionOf(ctx, product, turn); err != nil {
 		return err
 	}
-	tool, err := t.readTool(ctx, product, record.Tool)
+	tool, spec, err := s.readWhole(ctx, t, product, record.Tool)
 	if schemas.CodeOf(err) == schemas.NotFound {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	spec, err := s.readToolSpec(ctx, t, product, tool.ID)
 	c.Tool, c.Headers = &tool, spec.Headers
-	return err
+	return nil
 }
 
 // UnsendCall says that the try which marked the request as sent provably sent
 // nothing that took effect: the next one may send.
 func (s *Store) UnsendCall(ctx context.Context, product, turn, call string, claim int64) error {
 	return s.update(ctx, func(t *tx) error {
+		if err := t.lockTurn(ctx, product, turn); err != nil {
+			return err
+		}
 		_, err := t.exec(ctx, `UPDATE calls SET sent_by = NULL, sent_at = NULL
 			WHERE product = ? AND turn = ? AND id = ? AND sent_by = ? AND outcome IS NULL`, product, turn, call, claim)
 		return err
@@ -190,7 +192,7 @@ func (s *Store) FinishCall(ctx context.Context, product, turn, call string, outc
 // A turn that is not there has no calls either.
 func (t *tx) lockTurn(ctx context.Context, product, turn string) error {
 	var id string
-	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, turn).Scan(&id)
+	err := t.row(ctx, `SELECT id FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow("turns"), product, turn).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -228,12 +230,8 @@ func (t *tx) emitCall(ctx context.Context, product, turn, call string) error {
 
 // abandonCalls ends the calls of a turn that ends before them: one that may
 // have been sent is unknown, the others are canceled.
-func (t *tx) abandonCalls(ctx context.Context, product, turn string) error {
-	calls, err := t.readCalls(ctx, product, turn)
-	if err != nil {
-		return err
-	}
-	for _, c := range calls {
+func (t *tx) abandonCalls(ctx context.Context, product string, r TurnRecord) error {
+	for _, c := range r.Calls {
 		if !c.Ended.IsZero() {
 			continue
 		}
@@ -241,7 +239,7 @@ func (t *tx) abandonCalls(ctx context.Context, product, turn string) error {
 		if !c.SentAt.IsZero() {
 			outcome = CallOutcome{Status: schemas.CallUnknown, Error: &schemas.CallError{Code: "unknown", Message: "the turn ended while the call was under way; it may have taken effect"}}
 		}
-		if _, err := t.finishCall(ctx, product, turn, c.ID, outcome); err != nil {
+		if _, err := t.finishCall(ctx, product, r.ID, c.ID, outcome); err != nil {
 			return err
 		}
 	}

@@ -60,16 +60,14 @@ type conversation struct {
 
 // lockConversation makes the row if it is missing and holds it to the end of
 // the transaction, so sequence, holder, queue and counters change one at a
-// time.
+// time. The update changes nothing: it takes the lock and returns what the one
+// before left.
 func (t *tx) lockConversation(ctx context.Context, product, id string) (conversation, error) {
 	c := conversation{id: id}
-	_, err := t.exec(ctx, `INSERT INTO conversations (product, id, started_at, last_at, message_count, next_seq, holder)
-		VALUES (?, ?, ?, ?, 0, 1, '') ON CONFLICT (product, id) DO NOTHING`, product, id, t.now, t.now)
-	if err != nil {
-		return c, err
-	}
-	err = t.row(ctx, `SELECT last_at, message_count, next_seq, holder FROM conversations
-		WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, id).Scan(&c.lastAt, &c.count, &c.nextSq, &c.holder)
+	err := t.row(ctx, `INSERT INTO conversations (product, id, started_at, last_at, message_count, next_seq, holder)
+		VALUES (?, ?, ?, ?, 0, 1, '') ON CONFLICT (product, id) DO UPDATE SET holder = conversations.holder
+		RETURNING last_at, message_count, next_seq, holder`, product, id, t.now, t.now).
+		Scan(&c.lastAt, &c.count, &c.nextSq, &c.holder)
 	return c, err
 }
 

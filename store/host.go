@@ -19,7 +19,7 @@ func (s *Store) TakeSlot(ctx context.Context, host string, delay, patience time.
 			return err
 		}
 		var next int64
-		err := t.row(ctx, `SELECT next_at FROM hosts WHERE host = ?`+t.dialect.lockRow(), host).Scan(&next)
+		err := t.row(ctx, `SELECT next_at FROM hosts WHERE host = ?`+t.dialect.lockRow("hosts"), host).Scan(&next)
 		if err != nil {
 			return err
 		}

@@ -70,18 +70,14 @@ func (s *Store) Key(ctx context.Context, id string) (schemas.Key, error) {
 
 // RenameKey changes a key's name.
 func (s *Store) RenameKey(ctx context.Context, id, name string) error {
-	return s.update(ctx, func(t *tx) error {
-		changed, err := t.exec(ctx, `UPDATE keys SET name = ? WHERE id = ? AND product <> ''`, name, id)
-		return missing(changed, err, "key", id)
-	})
+	changed, err := s.change(ctx, `UPDATE keys SET name = ? WHERE id = ? AND product <> ''`, name, id)
+	return missing(changed, err, "key", id)
 }
 
 // RevokeKey ends a key; revoking it again is NotFound.
 func (s *Store) RevokeKey(ctx context.Context, id string) error {
-	return s.update(ctx, func(t *tx) error {
-		changed, err := t.exec(ctx, `UPDATE keys SET revoked_at = ? WHERE id = ? AND product <> '' AND revoked_at IS NULL`, t.now, id)
-		return missing(changed, err, "key", id)
-	})
+	changed, err := s.change(ctx, `UPDATE keys SET revoked_at = ? WHERE id = ? AND product <> '' AND revoked_at IS NULL`, s.now(), id)
+	return missing(changed, err, "key", id)
 }
 
 // Authenticate returns whose key this is; a wrong, revoked or deleted one, and
@@ -107,6 +103,10 @@ type FirstKeys struct{ Product, Operator string }
 func (s *Store) Bootstrap(ctx context.Context, productKey, operatorKey string) (FirstKeys, error) {
 	var made FirstKeys
 	err := s.update(ctx, func(t *tx) error {
+		made = FirstKeys{}
+		if err := t.alone(ctx); err != nil {
+			return err
+		}
 		_, err := t.exec(ctx, `INSERT INTO products (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 			schemas.DefaultProduct, "Default product", t.now)
 		if err != nil {

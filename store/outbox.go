@@ -98,8 +98,10 @@ func (s *Store) stamp(ctx context.Context, destination string, limit int) (id st
 			id, err = t.batchOf(ctx, destination)
 			return err
 		}
-		n, err := t.exec(ctx, `UPDATE outbox SET batch = ? WHERE id IN (
-			SELECT id FROM outbox WHERE batch IS NULL ORDER BY id LIMIT ?`+t.dialect.skipLocked()+`)`, id, limit)
+		// A subquery in its place might be run more than once, each time locking
+		// other rows.
+		n, err := t.exec(ctx, `WITH waiting AS (SELECT id FROM outbox WHERE batch IS NULL ORDER BY id LIMIT ?`+t.dialect.skipLocked("outbox")+`)
+			UPDATE outbox SET batch = ? WHERE id IN (SELECT id FROM waiting)`, limit, id)
 		if err != nil || n > 0 {
 			return err
 		}

@@ -48,7 +48,7 @@ func (s *Store) AddPages(ctx context.Context, product, source string, run int64,
 // mustCrawl is Gone when the source was deleted or another run has begun.
 func (t *tx) mustCrawl(ctx context.Context, product, source string, run int64) error {
 	var current int64
-	err := t.row(ctx, `SELECT run FROM sources WHERE product = ? AND id = ? AND deleted_at IS NULL`+t.dialect.lockRow(),
+	err := t.row(ctx, `SELECT run FROM sources WHERE product = ? AND id = ? AND deleted_at IS NULL`+t.dialect.lockRow("sources"),
 		product, source).Scan(&current)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && current != run {
 		return schemas.Errorf(schemas.Gone, "run %d of source %q is over", run, source)

@@ -50,10 +50,8 @@ func (s *Store) Product(ctx context.Context, id string) (schemas.Product, error)
 
 // RenameProduct changes a product's name.
 func (s *Store) RenameProduct(ctx context.Context, id, name string) error {
-	return s.update(ctx, func(t *tx) error {
-		changed, err := t.exec(ctx, `UPDATE products SET name = ? WHERE id = ? AND deleted_at IS NULL`, name, id)
-		return missing(changed, err, "product", id)
-	})
+	changed, err := s.change(ctx, `UPDATE products SET name = ? WHERE id = ? AND deleted_at IS NULL`, name, id)
+	return missing(changed, err, "product", id)
 }
 
 // DeleteProduct closes a product: its keys are revoked, its sources get their
@@ -61,8 +59,10 @@ func (s *Store) RenameProduct(ctx context.Context, id, name string) error {
 // id is never used again. Purging the sources is the sweep's.
 func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 	return s.update(ctx, func(t *tx) error {
-		changed, err := t.exec(ctx, `UPDATE products SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL`, t.now, id)
-		if err := missing(changed, err, "product", id); err != nil {
+		if err := t.endProduct(ctx, id); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE products SET deleted_at = ? WHERE id = ?`, t.now, id); err != nil {
 			return err
 		}
 		for _, statement := range []string{
@@ -82,15 +82,31 @@ func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 	})
 }
 
+// endProduct waits for those that are making something of the product, so that
+// it is seen, and lets no other begin.
+func (t *tx) endProduct(ctx context.Context, id string) error {
+	err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`+t.dialect.endRow("products"), id).Scan(&id)
+	return notFound(err, "product", id)
+}
+
 // mustLive is NotFound for a product that is not there: nothing more is made
-// for it.
+// for it. What is made of a product, and looked for before, is made one at a
+// time: the product's row is locked.
 func (t *tx) mustLive(ctx context.Context, product string) error {
 	var id string
-	err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`, product).Scan(&id)
+	err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`+t.dialect.lockRow("products"), product).Scan(&id)
 	return notFound(err, "product", product)
 }
 
-type scanner interface{ Scan(dest ...any) error }
+// lockProduct takes the lock of mustLive for changes of what was made. A
+// product that is not there has nothing to change.
+func (t *tx) lockProduct(ctx context.Context, product string) error {
+	err := t.mustLive(ctx, product)
+	if schemas.CodeOf(err) == schemas.NotFound {
+		return nil
+	}
+	return err
+}
 
 func scanProduct(row scanner) (schemas.Product, error) {
 	var p schemas.Product
@@ -98,12 +114,4 @@ func scanProduct(row scanner) (schemas.Product, error) {
 	err := row.Scan(&p.ID, &p.Name, &at)
 	p.CreatedAt = schemas.Time(schemas.FromMillis(at))
 	return p, err
-}
-
-// missing is NotFound when a statement that names one row changed none.
-func missing(changed int64, err error, what, id string) error {
-	if err == nil && changed == 0 {
-		err = sql.ErrNoRows
-	}
-	return notFound(err, what, id)
 }

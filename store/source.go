@@ -43,7 +43,7 @@ func (s *Store) CreateSource(ctx context.Context, product string, spec schemas.S
 
 func (t *tx) upsertSource(ctx context.Context, product string, spec schemas.SourceSpec) (id string, err error) {
 	var status schemas.SourceStatus
-	err = t.row(ctx, `SELECT id, status FROM sources WHERE product = ? AND url = ? AND deleted_at IS NULL`,
+	err = t.row(ctx, `SELECT id, status FROM sources WHERE product = ? AND url = ? AND deleted_at IS NULL`+t.dialect.lockRow("sources"),
 		product, spec.URL).Scan(&id, &status)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -162,6 +162,9 @@ func (s *Store) FinishCrawl(ctx context.Context, product, id string, run int64, 
 // seen. A second time it is NotFound.
 func (s *Store) DeleteSource(ctx context.Context, product, id string) error {
 	return s.update(ctx, func(t *tx) error {
+		if err := t.lockProduct(ctx, product); err != nil {
+			return err
+		}
 		changed, err := t.exec(ctx, `UPDATE sources SET deleted_at = ?, touched_at = ?
 			WHERE product = ? AND id = ? AND deleted_at IS NULL`, t.now, t.now, product, id)
 		if err := missing(changed, err, "knowledge source", id); err != nil {
@@ -220,10 +223,8 @@ func (s *Store) StaleSources(ctx context.Context, since time.Time, limit int) ([
 
 // TouchSource says that somebody looked after a source.
 func (s *Store) TouchSource(ctx context.Context, product, id string) error {
-	return s.update(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE sources SET touched_at = ? WHERE product = ? AND id = ?`, t.now, product, id)
-		return err
-	})
+	_, err := s.change(ctx, `UPDATE sources SET touched_at = ? WHERE product = ? AND id = ?`, s.now(), product, id)
+	return err
 }
 
 const sourceColumns = `id, name, type, url, options, status, reason, created_at, crawled_at`

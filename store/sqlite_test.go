@@ -28,7 +28,7 @@ func open(tb testing.TB, folder string, opts storetest.Options) *store.Store {
 	sealer, err := seal.Load(filepath.Join(folder, "keyset.json"), "")
 	require.NoError(tb, err)
 	s, err := store.Open(tb.Context(), store.Config{
-		Path: filepath.Join(folder, opts.Database), Sealer: sealer, Now: opts.Now,
+		Path: filepath.Join(folder, opts.Database), Migrate: true, Sealer: sealer, Now: opts.Now,
 	})
 	require.NoError(tb, err)
 	return s
@@ -56,11 +56,11 @@ func TestSQLitePath(t *testing.T) {
 
 func TestOpenFails(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "no folder", "runa.db")})
+	_, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "no folder", "runa.db"), Migrate: true})
 	require.ErrorContains(t, err, "no folder")
 	path := filepath.Join(t.TempDir(), "runa.db")
 	require.NoError(t, os.WriteFile(path, []byte("this is no database, however long the text may be"), 0o600))
-	_, err = store.Open(t.Context(), store.Config{Path: path})
+	_, err = store.Open(t.Context(), store.Config{Path: path, Migrate: true})
 	require.ErrorContains(t, err, path)
 }
 
@@ -86,6 +86,6 @@ func TestOpenRefusesAnotherKeyset(t *testing.T) {
 	}
 	other, err := seal.Load(filepath.Join(t.TempDir(), "keyset.json"), "")
 	require.NoError(t, err)
-	_, err = store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Sealer: other})
+	_, err = store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Migrate: true, Sealer: other})
 	require.ErrorIs(t, err, store.ErrKeyset)
 }

@@ -6,20 +6,16 @@ import (
 	"sync"
 )
 
-// maxStatements bounds what is kept prepared: statements whose text grows with
-// their arguments are many.
-const maxStatements = 256
-
-// statements are the prepared statements of a pool. Parsing SQL was a quarter
-// of what a turn's transactions cost.
+// statements are the prepared statements of a pool, at most max.
 type statements struct {
 	db    *sql.DB
+	max   int
 	mu    sync.Mutex
 	ready map[string]*sql.Stmt
 }
 
-func newStatements(db *sql.DB) *statements {
-	return &statements{db: db, ready: map[string]*sql.Stmt{}}
+func newStatements(db *sql.DB, limit int) *statements {
+	return &statements{db: db, max: limit, ready: map[string]*sql.Stmt{}}
 }
 
 // get returns a statement if it is prepared, or nil.
@@ -49,7 +45,7 @@ func (s *statements) prepare(ctx context.Context, queries []string) {
 func (s *statements) lacks(query string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ready[query] == nil && len(s.ready) < maxStatements
+	return s.ready[query] == nil && len(s.ready) < s.max
 }
 
 func (s *statements) keep(query string, stmt *sql.Stmt) {

@@ -70,7 +70,7 @@ func errSuperseded(turn string) error {
 func (s *Store) ClaimStep(ctx context.Context, product, turn string, n int, retrieval *Retrieval) (StepClaim, error) {
 	var c StepClaim
 	err := s.update(ctx, func(t *tx) error {
-		if err := t.mustRun(ctx, product, turn); err != nil {
+		if err := t.goOn(ctx, product, turn); err != nil {
 			return err
 		}
 		if retrieval != nil {
@@ -78,17 +78,24 @@ func (s *Store) ClaimStep(ctx context.Context, product, turn string, n int, retr
 				return err
 			}
 		}
-		_, err := t.exec(ctx, `INSERT INTO steps (product, turn, n, claim, claimed_at) VALUES (?, ?, ?, 1, ?)
-			ON CONFLICT (product, turn, n) DO UPDATE SET claim = steps.claim + 1 WHERE steps.outcome IS NULL`,
-			product, turn, n, t.now)
-		if err != nil {
-			return err
-		}
-		if c, err = t.readClaim(ctx, product, turn, n); err != nil {
-			return err
-		}
-		return t.touch(ctx, product, turn)
+		var err error
+		c, err = t.claimStep(ctx, product, turn, n)
+		return err
 	})
+	return c, err
+}
+
+// claimStep takes the next claim on a step, or reads what came of it.
+func (t *tx) claimStep(ctx context.Context, product, turn string, n int) (StepClaim, error) {
+	var c StepClaim
+	var since int64
+	err := t.row(ctx, `INSERT INTO steps (product, turn, n, claim, claimed_at) VALUES (?, ?, ?, 1, ?)
+		ON CONFLICT (product, turn, n) DO UPDATE SET claim = steps.claim + 1 WHERE steps.outcome IS NULL
+		RETURNING claim, claimed_at`, product, turn, n, t.now).Scan(&c.Claim, &since)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t.readClaim(ctx, product, turn, n)
+	}
+	c.Since = schemas.FromMillis(since)
 	return c, err
 }
 
@@ -108,10 +115,11 @@ func (t *tx) readClaim(ctx context.Context, product, turn string, n int) (StepCl
 	return c, err
 }
 
-func (t *tx) mustRun(ctx context.Context, product, turn string) error {
-	var status schemas.TurnStatus
-	err := t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, turn).Scan(&status)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && status != schemas.TurnRunning {
+// goOn touches a running turn, which holds its row: it runs to the end of the
+// transaction.
+func (t *tx) goOn(ctx context.Context, product, turn string) error {
+	runs, err := t.exec(ctx, touch+` AND status = ?`, t.now, product, turn, string(schemas.TurnRunning))
+	if err == nil && runs == 0 {
 		return errSuperseded(turn)
 	}
 	return err
@@ -147,7 +155,7 @@ func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, clai
 	}
 	var stored StepOutcome
 	err = s.update(ctx, func(t *tx) error {
-		if err := t.mustRun(ctx, product, turn); err != nil {
+		if err := t.goOn(ctx, product, turn); err != nil {
 			return err
 		}
 		changed, err := t.exec(ctx, `UPDATE steps SET outcome = ?, ended_at = ?
@@ -161,10 +169,7 @@ func (s *Store) StoreStep(ctx context.Context, product, turn string, n int, clai
 			return err
 		}
 		stored = outcome
-		if err := t.insertCalls(ctx, product, turn, n, calls); err != nil {
-			return err
-		}
-		return t.touch(ctx, product, turn)
+		return t.insertCalls(ctx, product, turn, n, calls)
 	})
 	return stored, err
 }

@@ -51,7 +51,7 @@ func (s *Store) sameTool(ctx context.Context, t *tx, product string, spec schema
 	if err != nil {
 		return schemas.Tool{}, err
 	}
-	stored, err := s.readToolSpec(ctx, t, product, id)
+	tool, stored, err := s.readWhole(ctx, t, product, id)
 	if err != nil {
 		return schemas.Tool{}, err
 	}
@@ -61,7 +61,7 @@ func (s *Store) sameTool(ctx context.Context, t *tx, product string, spec schema
 			Message: "a different tool has the name " + spec.Name + "; PATCH /v1/tools/" + id + " changes it",
 		}
 	}
-	return t.readTool(ctx, product, id)
+	return tool, nil
 }
 
 func equalSpec(a, b schemas.ToolSpec) bool {
@@ -113,7 +113,10 @@ func (s *Store) sealSpec(product, id string, spec schemas.ToolSpec) (text string
 func (s *Store) UpdateTool(ctx context.Context, product, id string, patch schemas.ToolPatch, valid func(*schemas.ToolSpec) error) (schemas.Tool, error) {
 	var tool schemas.Tool
 	err := s.update(ctx, func(t *tx) error {
-		spec, err := s.readToolSpec(ctx, t, product, id)
+		if err := t.lockProduct(ctx, product); err != nil {
+			return err
+		}
+		_, spec, err := s.readWhole(ctx, t, product, id)
 		if err != nil {
 			return err
 		}
@@ -151,6 +154,9 @@ func (t *tx) freeName(ctx context.Context, product, id, name string) error {
 // DeleteTool removes a tool. Calls that were made of it stay as they are.
 func (s *Store) DeleteTool(ctx context.Context, product, id string) error {
 	return s.update(ctx, func(t *tx) error {
+		if err := t.lockProduct(ctx, product); err != nil {
+			return err
+		}
 		changed, err := t.exec(ctx, `DELETE FROM tools WHERE product = ? AND id = ?`, product, id)
 		if err := missing(changed, err, "tool", id); err != nil {
 			return err
@@ -174,10 +180,7 @@ func (s *Store) ToolWithHeaders(ctx context.Context, product, id string) (schema
 	var tool schemas.Tool
 	var spec schemas.ToolSpec
 	err := s.view(ctx, func(t *tx) (err error) {
-		if tool, err = t.readTool(ctx, product, id); err != nil {
-			return err
-		}
-		spec, err = s.readToolSpec(ctx, t, product, id)
+		tool, spec, err = s.readWhole(ctx, t, product, id)
 		return err
 	})
 	return tool, spec.Headers, err
@@ -215,26 +218,35 @@ func scanTool(row scanner) (schemas.Tool, error) {
 	}
 	var s storedSpec
 	err := json.Unmarshal([]byte(text), &s)
+	return s.tool(id, created), err
+}
+
+func (s storedSpec) tool(id string, created int64) schemas.Tool {
 	return schemas.Tool{
 		ID: id, Name: s.Name, Description: s.Description, Endpoint: s.Endpoint, Method: s.Method,
 		Parameters: s.Parameters, HeaderNames: orEmpty(s.HeaderNames), TimeoutMs: s.TimeoutMs, Effect: s.Effect,
 		Status: schemas.ToolActive, CreatedAt: schemas.Time(schemas.FromMillis(created)),
-	}, err
+	}
 }
 
-func (s *Store) readToolSpec(ctx context.Context, t *tx, product, id string) (schemas.ToolSpec, error) {
+// readWhole reads a tool with its secret headers in one statement: they must
+// not go out to the endpoint that it had before a change.
+func (s *Store) readWhole(ctx context.Context, t *tx, product, id string) (schemas.Tool, schemas.ToolSpec, error) {
 	var text string
 	var sealed []byte
-	err := t.row(ctx, `SELECT spec, headers FROM tools WHERE product = ? AND id = ?`, product, id).Scan(&text, &sealed)
+	var created int64
+	err := t.row(ctx, `SELECT spec, headers, created_at FROM tools WHERE product = ? AND id = ?`, product, id).
+		Scan(&text, &sealed, &created)
 	if err != nil {
-		return schemas.ToolSpec{}, notFound(err, "tool", id)
+		return schemas.Tool{}, schemas.ToolSpec{}, notFound(err, "tool", id)
 	}
 	var stored storedSpec
 	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return schemas.ToolSpec{}, err
+		return schemas.Tool{}, schemas.ToolSpec{}, err
 	}
+	tool := stored.tool(id, created)
 	stored.Headers, err = s.openHeaders(sealed, product, id)
-	return stored.ToolSpec, err
+	return tool, stored.ToolSpec, err
 }
 
 func (s *Store) openHeaders(sealed []byte, product, id string) (map[string]string, error) {

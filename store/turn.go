@@ -14,21 +14,16 @@ import (
 // nothing lists it and nothing answers from it.
 func (s *Store) PutDraft(ctx context.Context, product, message string) (id string, err error) {
 	id = schemas.NewID("draft_")
-	err = s.update(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO drafts (id, product, message, created_at) VALUES (?, ?, ?, ?)`,
-			id, product, message, t.now)
-		return err
-	})
+	_, err = s.change(ctx, `INSERT INTO drafts (id, product, message, created_at) VALUES (?, ?, ?, ?)`,
+		id, product, message, s.now())
 	return id, err
 }
 
 // DropDrafts forgets drafts from before the time: their turns were never
 // started, or were refused.
 func (s *Store) DropDrafts(ctx context.Context, before time.Time) error {
-	return s.update(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM drafts WHERE created_at < ?`, schemas.Millis(before))
-		return err
-	})
+	_, err := s.change(ctx, `DELETE FROM drafts WHERE created_at < ?`, schemas.Millis(before))
+	return err
 }
 
 // Opened is where a turn stands after OpenTurn.
@@ -48,16 +43,17 @@ type Opened struct {
 func (s *Store) OpenTurn(ctx context.Context, in schemas.TurnInput) (Opened, error) {
 	var o Opened
 	err := s.update(ctx, func(t *tx) error {
-		var err error
-		if o, err = t.reopened(ctx, in); err != nil || o.Status != "" {
-			return err
-		}
 		draft, err := t.takeDraft(ctx, in)
 		if err != nil {
 			return err
 		}
-		if o.Refusal = draft.refusal; o.Refusal == nil {
+		if draft.refusal == nil {
 			o, err = t.openTurn(ctx, in, draft.message)
+			return err
+		}
+		o, err = t.reopened(ctx, in)
+		if o.Status == "" {
+			o.Refusal = draft.refusal
 		}
 		return err
 	})
@@ -81,11 +77,14 @@ type draft struct {
 	refusal *schemas.Error
 }
 
+// takeDraft holds the draft, so that one run at a time opens it, and its
+// product, which is not deleted meanwhile.
 func (t *tx) takeDraft(ctx context.Context, in schemas.TurnInput) (draft, error) {
 	var d draft
 	var refusal sql.NullString
 	err := t.row(ctx, `SELECT d.message, d.refusal FROM drafts d JOIN products p ON p.id = d.product AND p.deleted_at IS NULL
-		WHERE d.id = ? AND d.product = ?`, in.Draft, in.Product).Scan(&d.message, &refusal)
+		WHERE d.id = ? AND d.product = ?`+t.dialect.keepRow("p")+t.dialect.lockRow("d"), in.Draft, in.Product).
+		Scan(&d.message, &refusal)
 	if errors.Is(err, sql.ErrNoRows) {
 		d.refusal = schemas.Errorf(schemas.Gone, "the message of turn %q is gone", in.Turn)
 		return d, nil
@@ -108,6 +107,9 @@ func (t *tx) openTurn(ctx context.Context, in schemas.TurnInput, message string)
 		return Opened{}, err
 	}
 	if waiting >= schemas.MaxQueuedTurns {
+		if o, err := t.reopened(ctx, in); err != nil || o.Status != "" {
+			return o, err
+		}
 		return t.refuse(ctx, in, &schemas.Error{
 			Code:    schemas.ConversationBusy,
 			Message: "eight messages of this session are waiting already; try again when one was answered",
@@ -118,7 +120,11 @@ func (t *tx) openTurn(ctx context.Context, in schemas.TurnInput, message string)
 	if c.holder == "" {
 		o.Status, c.holder = schemas.TurnRunning, in.Turn
 	}
-	return o, t.insertTurn(ctx, in, c, o.Status, message)
+	inserted, err := t.insertTurn(ctx, in, c, o.Status, message)
+	if err == nil && !inserted {
+		return t.reopened(ctx, in)
+	}
+	return o, err
 }
 
 // refuse leaves the reason on the draft, where the caller looks for it.
@@ -131,27 +137,29 @@ func (t *tx) refuse(ctx context.Context, in schemas.TurnInput, reason *schemas.E
 	return Opened{Refusal: reason}, err
 }
 
-func (t *tx) insertTurn(ctx context.Context, in schemas.TurnInput, c conversation, status schemas.TurnStatus, message string) error {
+// insertTurn writes a turn and its message, unless another draft was opened as
+// this turn.
+func (t *tx) insertTurn(ctx context.Context, in schemas.TurnInput, c conversation, status schemas.TurnStatus, message string) (inserted bool, err error) {
 	var started any
 	if status == schemas.TurnRunning {
 		started = t.now
 	}
-	_, err := t.exec(ctx, `INSERT INTO turns (product, id, conversation, seq, status, body_hash, reply, citations,
+	n, err := t.exec(ctx, `INSERT INTO turns (product, id, conversation, seq, status, body_hash, reply, citations,
 			answered, degraded, created_at, started_at, touched_at, version)
-		VALUES (?, ?, ?, ?, ?, ?, '', '[]', 0, 0, ?, ?, ?, 1)`,
+		VALUES (?, ?, ?, ?, ?, ?, '', '[]', 0, 0, ?, ?, ?, 1) ON CONFLICT (product, id) DO NOTHING`,
 		in.Product, in.Turn, in.Session, c.nextSq, string(status), in.BodyHash, t.now, started, t.now)
-	if err != nil {
-		return err
+	if err != nil || n == 0 {
+		return false, err
 	}
 	c.nextSq++
 	if err := t.addMessage(ctx, in.Product, &c, schemas.NewID("user_"), in.Turn, schemas.RoleUser, message); err != nil {
-		return err
+		return false, err
 	}
 	if err := t.saveConversation(ctx, in.Product, c); err != nil {
-		return err
+		return false, err
 	}
 	_, err = t.exec(ctx, `DELETE FROM drafts WHERE id = ? AND product = ?`, in.Draft, in.Product)
-	return err
+	return true, err
 }
 
 // ClaimPlace makes a queued turn the running one if its place has come, and
@@ -180,12 +188,12 @@ func (t *tx) sessionOf(ctx context.Context, product, turn string) (session strin
 }
 
 // lockSession holds the conversation of a turn to the end of the transaction.
-func (t *tx) lockSession(ctx context.Context, product, turn string) (conversation, error) {
-	session, err := t.sessionOf(ctx, product, turn)
-	if err != nil {
-		return conversation{}, err
-	}
-	return t.lockConversation(ctx, product, session)
+func (t *tx) lockSession(ctx context.Context, product, turn string) (c conversation, err error) {
+	err = t.row(ctx, `SELECT c.id, c.last_at, c.message_count, c.next_seq, c.holder
+		FROM turns t JOIN conversations c ON c.product = t.product AND c.id = t.conversation
+		WHERE t.product = ? AND t.id = ?`+t.dialect.lockRow("c"), product, turn).
+		Scan(&c.id, &c.lastAt, &c.count, &c.nextSq, &c.holder)
+	return c, notFound(err, "turn", turn)
 }
 
 // passPlace gives the place to the next turn that is ready, if there is one.
@@ -229,13 +237,12 @@ func (s *Store) CloseTurn(ctx context.Context, product, turn string, closing Clo
 			return err
 		}
 		// The lock keeps a step from storing calls that the end would not see.
-		var status schemas.TurnStatus
-		err = t.row(ctx, `SELECT status FROM turns WHERE product = ? AND id = ?`+t.dialect.lockRow(), product, turn).Scan(&status)
+		full, err := t.readTurn(ctx, product, turn, t.dialect.lockRow("t"))
 		if err != nil {
-			return notFound(err, "turn", turn)
+			return err
 		}
-		if !status.Final() {
-			if err := t.closeTurn(ctx, product, turn, &c, closing); err != nil {
+		if !full.Status.Final() {
+			if err := t.closeTurn(ctx, product, full, &c, closing); err != nil {
 				return err
 			}
 		}
@@ -245,12 +252,9 @@ func (s *Store) CloseTurn(ctx context.Context, product, turn string, closing Clo
 	return next, err
 }
 
-func (t *tx) closeTurn(ctx context.Context, product, turn string, c *conversation, closing Closing) error {
-	if err := t.abandonCalls(ctx, product, turn); err != nil {
-		return err
-	}
-	full, err := t.readTurn(ctx, product, turn)
-	if err != nil {
+func (t *tx) closeTurn(ctx context.Context, product string, full TurnRecord, c *conversation, closing Closing) error {
+	turn := full.ID
+	if err := t.abandonCalls(ctx, product, full); err != nil {
 		return err
 	}
 	final := full.lastOutcome()
@@ -329,11 +333,14 @@ func (s *Store) StaleTurns(ctx context.Context, since time.Time, limit int) ([]S
 
 // TouchTurn says that somebody looked after a turn.
 func (s *Store) TouchTurn(ctx context.Context, product, turn string) error {
-	return s.update(ctx, func(t *tx) error { return t.touch(ctx, product, turn) })
+	_, err := s.change(ctx, touch, s.now(), product, turn)
+	return err
 }
 
+const touch = `UPDATE turns SET touched_at = ?, version = version + 1 WHERE product = ? AND id = ?`
+
 func (t *tx) touch(ctx context.Context, product, turn string) error {
-	_, err := t.exec(ctx, `UPDATE turns SET touched_at = ?, version = version + 1 WHERE product = ? AND id = ?`, t.now, product, turn)
+	_, err := t.exec(ctx, touch, t.now, product, turn)
 	return err
 }
 

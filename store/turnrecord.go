@@ -41,13 +41,14 @@ type StepRecord struct {
 func (s *Store) Turn(ctx context.Context, product, turn string) (TurnRecord, error) {
 	var r TurnRecord
 	err := s.view(ctx, func(t *tx) (err error) {
-		r, err = t.readTurn(ctx, product, turn)
+		r, err = t.readTurn(ctx, product, turn, "")
 		return err
 	})
 	return r, err
 }
 
-func (t *tx) readTurn(ctx context.Context, product, turn string) (TurnRecord, error) {
+// readTurn reads a turn, its row with a lock if one is given.
+func (t *tx) readTurn(ctx context.Context, product, turn, lock string) (TurnRecord, error) {
 	r := TurnRecord{ID: turn}
 	var created int64
 	var citations string
@@ -55,7 +56,7 @@ func (t *tx) readTurn(ctx context.Context, product, turn string) (TurnRecord, er
 	err := t.row(ctx, `SELECT t.conversation, t.seq, t.status, t.body_hash, m.content, t.reply, t.citations,
 			t.answered, t.degraded, t.error, t.created_at
 		FROM turns t JOIN messages m ON m.product = t.product AND m.turn = t.id AND m.role = 'user'
-		WHERE t.product = ? AND t.id = ?`, product, turn).
+		WHERE t.product = ? AND t.id = ?`+lock, product, turn).
 		Scan(&r.Session, &r.Seq, &r.Status, &r.BodyHash, &r.Message, &r.Reply, &citations,
 			&r.Answered, &r.Degraded, &failure, &created)
 	if err != nil {

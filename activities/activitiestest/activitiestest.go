@@ -63,7 +63,7 @@ func (b *Bench) open(tb testing.TB) {
 	tb.Helper()
 	sealer, err := seal.Load(filepath.Join(b.Folder, "keyset.json"), "")
 	require.NoError(tb, err)
-	b.Store, err = store.Open(tb.Context(), store.Config{Path: b.Records(), Sealer: sealer})
+	b.Store, err = store.Open(tb.Context(), store.Config{Path: b.Records(), Migrate: true, Sealer: sealer})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, b.Store.Close()) })
 	index, err := searchsqlite.Open(tb.Context(), searchsqlite.Config{Path: filepath.Join(b.Folder, "search.db")})

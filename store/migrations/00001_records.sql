@@ -1,5 +1,6 @@
 -- Times are milliseconds since 1970 UTC. Text in JSON is written by Go only.
 -- One text for SQLite and PostgreSQL: SQLite keeps any type name.
+-- For PostgreSQL every TEXT becomes TEXT COLLATE "C": see dialect.migration.
 
 -- +goose Up
 

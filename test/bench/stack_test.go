@@ -94,7 +94,7 @@ func newStack(b *testing.B, profile embedded.Profile) *stack {
 	quiet := slog.New(slog.DiscardHandler)
 	sealer, err := seal.Load(filepath.Join(dir, "keyset.json"), "")
 	require.NoError(b, err)
-	st, err := store.Open(ctx, store.Config{Path: filepath.Join(dir, "runa.db"), Sealer: sealer})
+	st, err := store.Open(ctx, store.Config{Path: filepath.Join(dir, "runa.db"), Migrate: true, Sealer: sealer})
 	require.NoError(b, err)
 	index, err := searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(dir, "search.db")})
 	require.NoError(b, err)
