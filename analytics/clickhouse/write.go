@@ -20,6 +20,10 @@ import (
 // half way is completed by its repetition, and until then a reader may see some
 // months of it.
 //
+// A plain table has one gap: a server that is killed between its note of a part
+// and the part's appearance, two neighbouring steps, loses that part, and a
+// repetition does not bring it back. Replicated tables have none.
+//
 // The server forgets tokens beyond the last 10,000 parts of batches. No batch
 // comes back that late: only the open batch of the outbox is ever repeated, the
 // next is opened when this one is acknowledged, and a request that was lost on
