@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	runatest.RemoveBinary()
+	runatest.Cleanup()
 	os.Exit(code)
 }
 

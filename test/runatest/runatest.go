@@ -4,7 +4,6 @@
 package runatest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -12,7 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,8 +42,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, build.Run()
 })
 
-// RemoveBinary removes what was built; for TestMain.
-func RemoveBinary() {
+// Cleanup ends what all tests shared and removes what was built; for TestMain.
+func Cleanup() {
+	stopEngine()
 	if path, err := binary(); err == nil && os.Getenv(BinaryVariable) == "" {
 		_ = os.RemoveAll(filepath.Dir(path)) // a folder that stays in the temporary folder harms nobody
 	}
@@ -52,24 +52,28 @@ func RemoveBinary() {
 
 // Options say how the program is started.
 type Options struct {
-	// Dir is the data folder; "" is a new one.
+	// Layout is how it is spread over processes; "" is that of LayoutVariable.
+	Layout Layout
+	// Dir is the data folder; "" is a new one. In any layout, programs of one
+	// folder are one installation.
 	Dir string
-	// Args are flags behind those that every start has.
+	// Args are flags behind those that every start has; of a layout of several
+	// processes, the API gets them.
 	Args []string
-	// Env are variables beside PATH and HOME, such as "RUNA_FAILPOINT=…".
+	// Env are variables beside PATH and HOME, such as "RUNA_FAILPOINT=…"; all
+	// processes get them.
 	Env []string
 	// KillAfter kills the program so long after its start, whether it is ready
 	// by then or not; 0 never does.
 	KillAfter time.Duration
 }
 
-// Runa is a running program.
+// Runa is a running program, of one process or of several.
 type Runa struct {
-	t       testing.TB
-	command *exec.Cmd
-	exited  chan struct{}
-	check   *schemastest.Validator
-	log     *buffer
+	t     testing.TB
+	api   *Process
+	parts []*Process
+	check *schemastest.Validator
 
 	// URL is its address; DemoURL the demo's, if it has one.
 	URL, DemoURL string
@@ -84,6 +88,10 @@ const (
 	Operator = "test-operator-key-0123456789abcdefghi"
 )
 
+// keys are the variables by which every start knows its callers, and lets them
+// call as often as they like.
+var keys = []string{"RUNA_API_KEY=" + Key, "RUNA_OPERATOR_KEY=" + Operator, "RUNA_RATE_LIMIT=100000"}
+
 // Start starts the program and waits until it is ready. It is killed when the
 // test ends.
 func Start(t testing.TB, o Options) *Runa {
@@ -96,79 +104,40 @@ func Start(t testing.TB, o Options) *Runa {
 // TryStart is Start for a program that may die before it is ready.
 func TryStart(t testing.TB, o Options) (*Runa, error) {
 	t.Helper()
-	path, err := binary()
-	require.NoError(t, err, "build the program")
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	r := &Runa{t: t, Dir: o.Dir, Key: Key, Operator: Operator, exited: make(chan struct{}), check: schemastest.NewValidator(t), log: &buffer{}}
-	args := append([]string{"serve", "--data-dir", o.Dir, "--listen", "127.0.0.1:0", "--demo-listen", "127.0.0.1:0"}, o.Args...)
-	r.command = exec.Command(path, args...)
-	r.command.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "RUNA_API_KEY=" + Key, "RUNA_OPERATOR_KEY=" + Operator, "RUNA_RATE_LIMIT=100000",
-	}, o.Env...)
-	r.command.Stderr = r.log
-	stdout, err := r.command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, r.command.Start())
-	t.Cleanup(r.Kill)
-	if o.KillAfter > 0 {
-		time.AfterFunc(o.KillAfter, func() { _ = r.command.Process.Kill() }) // it may have ended already
+	if o.Layout == "" {
+		o.Layout = defaultLayout(t)
 	}
-	ready := make(chan bool, 1)
-	go r.read(stdout, ready)
-	select {
-	case ok := <-ready:
-		if ok {
-			return r, nil
-		}
-		<-r.exited
-		return r, &Died{Log: r.log.String()}
-	case <-time.After(60 * time.Second):
-		t.Fatalf("the program was not ready in 60 s; its log:\n%s", r.log)
-		return nil, nil
-	}
-}
-
-// Died says that the program ended before it was ready.
-type Died struct{ Log string }
-
-// Error implements error.
-func (d *Died) Error() string { return "the program ended before it was ready; its log:\n" + d.Log }
-
-var (
-	readyLine = regexp.MustCompile(`^Runa is ready at (\S+)`)
-	demoLine  = regexp.MustCompile(`^Demo: the help centre is at (\S+)/help/`)
-)
-
-// read takes the addresses from what the program prints, then waits for its
-// end.
-func (r *Runa) read(stdout io.Reader, ready chan<- bool) {
-	defer close(r.exited)
-	demo := false
-	for _, arg := range r.command.Args {
-		demo = demo || arg == "--demo"
-	}
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
-			r.URL = m[1]
-		}
-		if m := demoLine.FindStringSubmatch(lines.Text()); m != nil {
-			r.DemoURL = m[1]
-		}
-		if r.URL != "" && (r.DemoURL != "" || !demo) {
-			select {
-			case ready <- true:
-			default:
-			}
-		}
-	}
-	_ = r.command.Wait() // its state is in ProcessState
-	select {
-	case ready <- false:
+	r := &Runa{t: t, Dir: o.Dir, Key: Key, Operator: Operator, check: schemastest.NewValidator(t)}
+	env := append(slices.Clone(keys), o.Env...)
+	listen := append([]string{"--listen", "127.0.0.1:0", "--demo-listen", "127.0.0.1:0"}, o.Args...)
+	switch o.Layout {
+	case Separate:
+		env = append(installationOf(t, o.Dir).env(t, o.Layout), env...)
+		r.api = Spawn(t, env, append([]string{"api"}, listen...)...)
+		// A worker has no settings of the API's.
+		r.parts = []*Process{r.api, Spawn(t, env, "worker")}
+	case Mixed:
+		env = append(installationOf(t, o.Dir).env(t, o.Layout), env...)
+		fallthrough
 	default:
+		r.api = Spawn(t, env, append([]string{"serve", "--data-dir", o.Dir}, listen...)...)
+		r.parts = []*Process{r.api}
 	}
+	if o.KillAfter > 0 {
+		for _, part := range r.parts {
+			time.AfterFunc(o.KillAfter, part.Kill)
+		}
+	}
+	for _, part := range r.parts {
+		if err := part.AwaitReady(); err != nil {
+			return r, err
+		}
+	}
+	r.URL, r.DemoURL = r.api.urls()
+	return r, nil
 }
 
 // For is the same program for another test, such as a parallel subtest, and
@@ -184,27 +153,39 @@ func (r *Runa) For(t testing.TB, key string) *Runa {
 
 // Kill ends the program as a power cut would, and waits for its end.
 func (r *Runa) Kill() {
-	_ = r.command.Process.Kill() // it may have ended already
-	<-r.exited
+	for _, part := range r.parts {
+		part.Kill()
+	}
 }
 
 // Stop asks the program to end, as a supervisor would, and returns its exit
 // code and how long it took.
 func (r *Runa) Stop() (code int, took time.Duration) {
 	began := time.Now()
-	_ = r.command.Process.Signal(syscall.SIGTERM) // it may have ended already
-	<-r.exited
-	return r.command.ProcessState.ExitCode(), time.Since(began)
+	for _, part := range r.parts {
+		part.signal(syscall.SIGTERM)
+	}
+	for _, part := range r.parts {
+		<-part.exited
+		code = max(code, part.command.ProcessState.ExitCode())
+	}
+	return code, time.Since(began)
 }
 
-// Exited is closed when the program has ended.
-func (r *Runa) Exited() <-chan struct{} { return r.exited }
+// Exited is closed when the program's API has ended.
+func (r *Runa) Exited() <-chan struct{} { return r.api.exited }
 
-// PID is the program's process id.
-func (r *Runa) PID() int { return r.command.Process.Pid }
+// PID is the process id of the program's API.
+func (r *Runa) PID() int { return r.api.PID() }
 
 // Log is what the program has logged.
-func (r *Runa) Log() string { return r.log.String() }
+func (r *Runa) Log() string {
+	var log strings.Builder
+	for _, part := range r.parts {
+		log.WriteString(part.Log())
+	}
+	return log.String()
+}
 
 // Request is a call to the API.
 type Request struct {
@@ -283,24 +264,4 @@ func bodyOf(t testing.TB, body any) io.Reader {
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
 	return bytes.NewReader(text)
-}
-
-// buffer is a log that is written and read at once.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String implements fmt.Stringer.
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
