@@ -142,3 +142,5 @@ func TestClosingAgainDoesNothing(t *testing.T) {
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close())
 }
+
+func BenchmarkFigures(b *testing.B) { analyticstest.BenchmarkFigures(b, open(b, migrated(b))) }

@@ -280,24 +280,4 @@ func TestConfigIsChecked(t *testing.T) {
 	require.Error(t, err, "no folder is not the same as no event")
 }
 
-// BenchmarkFigures answers over 100,000 messages and 50,000 turns.
-func BenchmarkFigures(b *testing.B) {
-	s := setup(b, Config{})
-	for n := range 50 {
-		batch := analytics.Batch{ID: fmt.Sprint("b", n)}
-		for i := range 3000 {
-			e := schemas.Event{
-				ID: schemas.NewID("ev_"), Product: "prod_1", Kind: schemas.EventMessage,
-				At: schemas.Millis(now) + int64(n*60_000+i), Conversation: fmt.Sprint("sess_", n*500+i%500),
-			}
-			if i%3 == 0 {
-				e.Kind, e.Intent = schemas.EventTurn, fmt.Sprint("intent_", i%100)
-			}
-			batch.Events = append(batch.Events, e)
-		}
-		require.NoError(b, s.Write(b.Context(), batch))
-	}
-	for b.Loop() {
-		require.Equal(b, 100_000, count(b, s, "prod_1"))
-	}
-}
+func BenchmarkFigures(b *testing.B) { analyticstest.BenchmarkFigures(b, setup(b, Config{})) }
