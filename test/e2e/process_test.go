@@ -129,6 +129,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 // TestSecondServe is refused on a folder in use, and leaves the first alone.
 func TestSecondServe(t *testing.T) {
 	t.Parallel()
+	runatest.OnlyEmbedded(t, "only processes with files in it share a data folder")
 	r := runatest.Start(t, runatest.Options{})
 	second := runatest.Command(t, nil, "serve", "--data-dir", r.Dir, "--listen", "127.0.0.1:0")
 	require.NotZero(t, second.Code)
