@@ -6,17 +6,18 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"runa/schemas"
 	"runa/store"
+	"runa/telemetry"
 )
 
 const requestIDKey = "runa.requestId"
@@ -27,7 +28,8 @@ var givenID = regexp.MustCompile(`^[A-Za-z0-9_.:/+=-]{1,128}$`)
 // requestID names the request in its answer and in the log.
 func requestID(c *gin.Context) string { return c.GetString(requestIDKey) }
 
-// observe names, counts and times each request, and survives its panic.
+// observe names, traces, counts and times each request, and survives its
+// panic.
 func (s *Server) observe(c *gin.Context) {
 	id := c.GetHeader("X-Request-Id")
 	if !givenID.MatchString(id) {
@@ -37,56 +39,47 @@ func (s *Server) observe(c *gin.Context) {
 	c.Header("X-Request-Id", id)
 	c.Header("X-Content-Type-Options", "nosniff")
 	began := time.Now()
+	traced := s.trace(c)
 	defer func() {
 		if p := recover(); p != nil {
 			s.fail(c, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 		s.metrics.request(c, time.Since(began))
+		traced()
 	}()
 	c.Next()
 }
 
-// metrics are the API's own; see docs/operations.md.
-type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-}
-
-func newMetrics(registry *prometheus.Registry, st *store.Store) *metrics {
-	m := &metrics{registry: registry, requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "runa_http_request_seconds", Help: "Time to answer a request, by route and status.",
-		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 600},
-	}, []string{"method", "route", "status"})}
-	outbox := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "runa_outbox_events", Help: "Events that the analytics store has not taken yet.",
-	}, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		n, err := st.OutboxDepth(ctx)
-		if err != nil {
-			return -1
+// trace begins the span of a request, as a child of the caller's if it names
+// one, and returns what ends it. Probes and scrapes are not traced.
+func (s *Server) trace(c *gin.Context) (end func()) {
+	if s.Traces == nil || !strings.HasPrefix(c.FullPath(), "/v1/") {
+		return func() {}
+	}
+	ctx, span := s.Traces.Tracer(telemetry.Scope).Start(callersTrace(c.Request), telemetry.HTTPSpan(c.Request.Method, c.FullPath()),
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+			telemetry.KeyHTTPMethod.String(c.Request.Method), telemetry.KeyHTTPRoute.String(c.FullPath()),
+			telemetry.KeyRequest.String(requestID(c))))
+	c.Request = c.Request.WithContext(ctx)
+	return func() {
+		if p, ok := c.Get(principalKey); ok {
+			span.SetAttributes(telemetry.KeyProduct.String(p.(store.Principal).Product))
 		}
-		return float64(n)
-	})
-	registry.MustRegister(m.requests, outbox, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
+		status := c.Writer.Status()
+		span.SetAttributes(telemetry.KeyHTTPStatus.Int(status))
+		if status >= http.StatusInternalServerError {
+			span.SetAttributes(telemetry.KeyErrorType.String(strconv.Itoa(status)))
+			span.SetStatus(otelcodes.Error, "")
+		}
+		span.End()
+	}
 }
 
-var knownMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
-
-func (m *metrics) request(c *gin.Context, took time.Duration) {
-	route := c.FullPath()
-	if route == "" {
-		route = "unknown"
-	}
-	method := c.Request.Method
-	if !slices.Contains(knownMethods, method) {
-		method = "other" // a caller may make up any number of them
-	}
-	m.requests.WithLabelValues(method, route, strconv.Itoa(c.Writer.Status())).Observe(took.Seconds())
-}
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+// callersTrace is the request's context with the trace that the caller's
+// traceparent names. Its tracestate is left out: it is text of others, which
+// would be carried through every workflow.
+func callersTrace(r *http.Request) context.Context {
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	caller := trace.SpanContextFromContext(ctx)
+	return trace.ContextWithRemoteSpanContext(ctx, caller.WithTraceState(trace.TraceState{}))
 }

@@ -12,10 +12,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"runa/analytics"
 	"runa/schemas"
 	"runa/store"
+	"runa/telemetry"
 )
 
 // Engine is what the API asks of the durable engine.
@@ -38,8 +40,8 @@ type ToolTester interface {
 	TestTool(ctx context.Context, product, id string, arguments json.RawMessage) (schemas.ToolCall, error)
 }
 
-// Config is what the API works with. All but the rates, Metrics and Fail is
-// required.
+// Config is what the API works with. All but the rates, Metrics, Traces and
+// Fail is required.
 type Config struct {
 	Store     *store.Store
 	Engine    Engine
@@ -61,8 +63,11 @@ type Config struct {
 	// AllowedOrigins are the origins whose pages may call the API from a
 	// browser, such as https://app.example.com. Default none.
 	AllowedOrigins []string
-	// Metrics takes the API's metrics; nil is a registry of its own.
+	// Metrics takes the API's metrics and is what /metrics shows; nil is a
+	// registry of its own.
 	Metrics *prometheus.Registry
+	// Traces takes the spans of requests; nil takes none.
+	Traces trace.TracerProvider
 	// Fail is called at each named point where a test may end the process; nil
 	// does nothing.
 	Fail func(point string)
@@ -89,7 +94,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.RatePerSecond, cfg.RateBurst = 100, 200
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = prometheus.NewRegistry()
+		cfg.Metrics = telemetry.NewRegistry("unknown")
 	}
 	if cfg.Fail == nil {
 		cfg.Fail = func(string) {}
