@@ -13,11 +13,12 @@ import (
 	"runa/llm"
 	"runa/search"
 	"runa/store"
+	"runa/telemetry"
 	"runa/tool"
 )
 
-// Config is what the activities work with. All but Changed and Fail is
-// required.
+// Config is what the activities work with. All but Changed, Fail and Observer
+// is required.
 type Config struct {
 	Store     *store.Store
 	Index     search.Index
@@ -33,6 +34,8 @@ type Config struct {
 	// Fail is called at each named point where a test may end the process; nil
 	// does nothing.
 	Fail func(point string)
+	// Observer is told what is done, for metrics and traces; nil is no one.
+	Observer *telemetry.Observer
 }
 
 // Engine is what activities ask of the durable engine.
@@ -65,6 +68,9 @@ func New(cfg Config) *Activities {
 	}
 	if cfg.Fail == nil {
 		cfg.Fail = func(string) {}
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = telemetry.NewObserver(telemetry.ObserverConfig{})
 	}
 	return &Activities{config: cfg, retriever: &Retriever{Store: cfg.Store, Index: cfg.Index}}
 }

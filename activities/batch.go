@@ -235,8 +235,12 @@ func chunkID(source string, lease store.Lease, n int) string {
 // A lease that was lost belongs to another batch, which writes its own.
 func (b *batch) record(ctx context.Context, result store.PageResult) error {
 	taken, duplicate, err := b.config.Store.RecordPage(ctx, b.in.Product, b.in.Source, b.in.Run, result, limitsOf(b.source))
-	if err != nil || !taken || !result.RetryAt.IsZero() || result.Reason == schemas.ReasonUnchanged {
+	if err != nil || !taken || !result.RetryAt.IsZero() {
 		return err
+	}
+	b.config.Observer.Page(string(settled(result.Reason, duplicate)))
+	if result.Reason == schemas.ReasonUnchanged {
+		return nil
 	}
 	b.config.Fail("page recorded")
 	keep := result.Version

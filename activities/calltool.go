@@ -8,6 +8,7 @@ import (
 
 	"runa/schemas"
 	"runa/store"
+	"runa/telemetry"
 	"runa/tool"
 )
 
@@ -58,7 +59,11 @@ func (a *Activities) callTool(ctx context.Context, in CallKey) error {
 		return a.finish(ctx, in, unknown("the call was interrupted after it was sent; it may have taken effect"))
 	}
 	a.config.Fail("call claimed")
-	outcome := a.config.Tools.Call(ctx, request(in, claim))
+	observed, done := a.config.Observer.Tool(ctx, telemetry.Place{
+		Product: in.Product, Session: claim.Session, Turn: in.Turn, Step: claim.Step,
+	}, claim.Name, in.Call)
+	outcome := a.config.Tools.Call(observed, request(in, claim))
+	done(string(outcome.Kind), callCode(outcome.Error))
 	a.config.Fail("tool answered")
 	if ctx.Err() != nil {
 		return a.cut(ctx, in, claim, outcome)

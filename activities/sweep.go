@@ -72,6 +72,7 @@ func (a *Activities) sweepTurn(ctx context.Context, t store.StaleTurn) error {
 		return err
 	}
 	a.config.Changed(t.Turn)
+	a.ended(ctx, TurnKey{Product: t.Product, Turn: t.Turn})
 	if next == "" {
 		return nil
 	}

@@ -63,6 +63,9 @@ func (a *Activities) think(ctx context.Context, in ThinkInput) (ThinkResult, err
 	if claim.Outcome != nil {
 		return a.decided(ctx, in, *claim.Outcome)
 	}
+	if in.Step == 1 && claim.Claim == 1 {
+		a.config.Observer.FirstStep(time.Since(turn.CreatedAt))
+	}
 	return a.ask(ctx, in, turn, passages, claim)
 }
 
@@ -83,7 +86,9 @@ func (a *Activities) knowledge(ctx context.Context, product string, turn store.T
 	retrieval := &store.Retrieval{Began: time.Now()}
 	bounded, cancel := context.WithTimeout(ctx, retrieveTimeout)
 	defer cancel()
+	bounded, done := a.config.Observer.Retrieval(bounded, place(product, turn, store.RetrieveStep))
 	passages, err := a.retriever.Search(bounded, product, schemas.SearchRequest{Query: question, Limit: retrieveLimit})
+	done(retrieved(ctx, err), len(passages))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
@@ -142,7 +147,9 @@ func (a *Activities) ask(ctx context.Context, in ThinkInput, turn store.TurnReco
 		return ThinkResult{}, err
 	}
 	a.config.Fail("think sent")
-	resp, err := a.config.Model.Generate(ctx, req, nil)
+	asked, done := a.config.Observer.Chat(ctx, place(in.Product, turn, in.Step), a.config.Model.Name())
+	resp, err := a.config.Model.Generate(asked, req, nil)
+	done(answer(resp, err))
 	if err != nil {
 		return ThinkResult{}, spend(err, time.Since(claim.Since))
 	}

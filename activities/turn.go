@@ -55,5 +55,6 @@ func (a *Activities) CloseTurn(ctx context.Context, in CloseTurnInput) (next str
 	}
 	a.config.Fail("turn closed")
 	a.config.Changed(in.Turn)
+	a.ended(ctx, in.TurnKey)
 	return next, nil
 }
