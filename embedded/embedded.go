@@ -1,9 +1,10 @@
-// Package embedded runs a whole Temporal server inside this process, on two
-// SQLite files and the loopback interface, so that `runa serve` needs nothing
-// beside itself.
+// Package embedded runs the Temporal server inside this process. Start runs all
+// of it on two SQLite files and the loopback interface, so that `runa serve`
+// needs nothing beside itself. StartCluster runs all of it or single services on
+// PostgreSQL, as one of the processes of a cluster.
 //
 // It is not a way to reach a Temporal cluster (a client with an address is
-// enough for that), it starts no workers of Runa, and it does not guard its
+// enough for that), it starts no workers of Runa, and Start does not guard its
 // folder against a second process: the caller holds a lock on it.
 //
 // # Files
@@ -23,6 +24,15 @@
 // number changes no latency, but leaves room for parallel work), and visibility
 // in a file of its own, because Temporal's SQLite plugin holds one connection
 // per file and all that shares a file waits in one line.
+//
+// # Clusters
+//
+// The processes of a cluster find each other through a table of the database and
+// then by Temporal's membership protocol. MigrateCluster and StartCluster make
+// and upgrade the databases under a lock of PostgreSQL. What a cluster's
+// settings leave as Temporal has it, and why, is said at clusterTuned; they
+// stand in deploy/temporal/dynamicconfig.yaml for a cluster that is not run by
+// this package.
 package embedded
 
 import (
@@ -108,6 +118,7 @@ type Server struct {
 	address string
 	server  temporal.Server
 	client  client.Client
+	ping    func(context.Context) error
 	log     *serverLogger
 	logger  *slog.Logger
 	stop    sync.Once
@@ -138,19 +149,26 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	return server, nil
 }
 
-// Address is the host and port of the frontend, on loopback.
+// Address is the host and port of the frontend: on loopback, or where others
+// reach it in a cluster. It is empty if no frontend runs here.
 func (s *Server) Address() string { return s.address }
 
 // Failed delivers the error that the server cannot go on after, if there ever
-// is one. What was accepted is in the files; a restart of the process goes on.
+// is one. What was accepted is in the database; a restart of the process goes on.
 func (s *Server) Failed() <-chan error { return s.log.failed }
 
-// Ping asks the frontend whether it is healthy.
+// Ping asks the frontend whether it is healthy, or, in a process without one,
+// each service that runs here.
 func (s *Server) Ping(ctx context.Context) error {
-	if _, err := s.client.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-		return fmt.Errorf("embedded Temporal server: %w", err)
+	if err := s.ping(ctx); err != nil {
+		return fmt.Errorf("Temporal server: %w", err) //nolint:staticcheck // a name begins with a capital
 	}
 	return nil
+}
+
+func (s *Server) pingFrontend(ctx context.Context) error {
+	_, err := s.client.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err
 }
 
 // Stop ends the server and returns when it has ended, or after 9 s, logging
@@ -170,10 +188,10 @@ func (s *Server) end() {
 	select {
 	case err := <-ended:
 		if err != nil {
-			s.logger.Warn("embedded Temporal server stopped with an error", "error", err)
+			s.logger.Warn("Temporal server stopped with an error", "error", err)
 		}
 	case <-time.After(stopTimeout):
-		s.logger.Warn("embedded Temporal server did not stop in time; its files are whole", "timeout", stopTimeout)
+		s.logger.Warn("Temporal server did not stop in time; its data is whole", "timeout", stopTimeout)
 	}
 }
 

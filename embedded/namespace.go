@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"time"
 
 	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -39,21 +40,26 @@ func (s *Server) connect(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("connect to embedded Temporal server: %w", err)
 	}
-	s.client = connected
-	service := connected.WorkflowService()
-	found, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: c.Namespace})
+	s.client, s.ping = connected, s.pingFrontend
+	return s.retain(ctx, c.Namespace, c.Retention)
+}
+
+// retain changes the retention of a namespace unless it is what is wanted.
+func (s *Server) retain(ctx context.Context, namespace string, retention time.Duration) error {
+	service := s.client.WorkflowService()
+	found, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 	if err != nil {
-		return fmt.Errorf("namespace %s: %w", c.Namespace, err)
+		return fmt.Errorf("namespace %s: %w", namespace, err)
 	}
-	if found.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() == c.Retention {
+	if found.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() == retention {
 		return nil
 	}
 	_, err = service.UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
-		Namespace: c.Namespace,
-		Config:    &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(c.Retention)},
+		Namespace: namespace,
+		Config:    &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(retention)},
 	})
 	if err != nil {
-		return fmt.Errorf("set retention of namespace %s: %w", c.Namespace, err)
+		return fmt.Errorf("set retention of namespace %s: %w", namespace, err)
 	}
 	return nil
 }

@@ -29,14 +29,20 @@ func options(c Config, s stores, a addresses, logger *serverLogger) []temporal.S
 	if c.HistoryEvents > 0 {
 		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = c.HistoryEvents
 	}
+	return append(commonOptions(serverConfig(c, s, a), temporal.DefaultServices, settings, logger),
+		temporal.WithStaticHosts(hosts))
+}
+
+// commonOptions are those of every server, alone or in a cluster.
+func commonOptions(c *config.Config, services []string, settings dynamicconfig.Client, logger *serverLogger) []temporal.ServerOption {
 	return []temporal.ServerOption{
-		temporal.WithConfig(serverConfig(c, s, a)),
-		temporal.ForServices(temporal.DefaultServices),
-		temporal.WithStaticHosts(hosts),
+		temporal.WithConfig(c),
+		temporal.ForServices(services),
 		temporal.WithLogger(logger),
 		temporal.WithDynamicConfigClient(settings),
-		// Whoever can reach the loopback interface may call the server; payloads
-		// are encrypted by the clients.
+		// Whoever can reach the server may call it: alone it listens on loopback, a
+		// cluster is kept apart by its network or by certificates. Payloads are
+		// encrypted by the clients.
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
@@ -44,14 +50,20 @@ func options(c Config, s stores, a addresses, logger *serverLogger) []temporal.S
 	}
 }
 
-// serverConfig leaves metrics, pprof, HTTP and tracing unset: each would open a
-// listener or a connection of its own.
 func serverConfig(c Config, s stores, a addresses) *config.Config {
+	made := commonConfig()
+	made.Persistence = persistence(c, s)
+	made.ClusterMetadata = clusterMetadata(a.frontend())
+	made.Services = serviceConfigs(a)
+	made.PublicClient = config.PublicClient{HostPort: a.frontend()}
+	return made
+}
+
+// commonConfig leaves metrics, pprof, HTTP and tracing unset: each would open a
+// listener or a connection of its own.
+func commonConfig() *config.Config {
 	return &config.Config{
-		Persistence:         persistence(c, s),
-		ClusterMetadata:     clusterMetadata(a),
 		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
-		Services:            serviceConfigs(a),
 		Archival: config.Archival{
 			History:    config.HistoryArchival{State: disabled},
 			Visibility: config.VisibilityArchival{State: disabled},
@@ -60,7 +72,6 @@ func serverConfig(c Config, s stores, a addresses) *config.Config {
 			History:    config.HistoryArchivalNamespaceDefaults{State: disabled},
 			Visibility: config.VisibilityArchivalNamespaceDefaults{State: disabled},
 		}},
-		PublicClient: config.PublicClient{HostPort: a.frontend()},
 	}
 }
 
@@ -81,13 +92,13 @@ func persistence(c Config, s stores) config.Persistence {
 	}
 }
 
-func clusterMetadata(a addresses) *cluster.Config {
+func clusterMetadata(frontend string) *cluster.Config {
 	return &cluster.Config{
 		FailoverVersionIncrement: 10,
 		MasterClusterName:        clusterName,
 		CurrentClusterName:       clusterName,
 		ClusterInformation: map[string]cluster.ClusterInformation{
-			clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: a.frontend()},
+			clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: frontend},
 		},
 	}
 }

@@ -33,7 +33,7 @@ func (a addresses) frontend() string { return a.of(primitives.FrontendService) }
 func freeAddresses() (addresses, error) {
 	found := addresses{}
 	for _, service := range services {
-		listener, err := listenFree()
+		listener, err := listenFree(loopback)
 		if err != nil {
 			return nil, err
 		}
@@ -43,16 +43,16 @@ func freeAddresses() (addresses, error) {
 	return found, nil
 }
 
-func listenFree() (net.Listener, error) {
+func listenFree(host string) (net.Listener, error) {
 	const attempts = 100
 	var last error
 	for range attempts {
 		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a free port is no secret
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 		if err == nil {
 			return listener, nil
 		}
 		last = err
 	}
-	return nil, errors.Join(fmt.Errorf("no free port between %d and %d on %s", firstPort, lastPort, loopback), last)
+	return nil, errors.Join(fmt.Errorf("no free port between %d and %d on %s", firstPort, lastPort, host), last)
 }
