@@ -21,6 +21,7 @@ func listTests() tests {
 		"tools":         pageTools,
 		"sources":       pageSources,
 		"pages":         pagePages,
+		"by bytes":      pageBytes,
 	}
 }
 
@@ -185,4 +186,34 @@ func pagePages(t *testing.T, f *fixture) {
 	empty, err := f.Pages(f.ctx, north, source, schemas.PageFailed, store.ListOptions{})
 	require.NoError(t, err)
 	require.Equal(t, store.List[schemas.Page]{Items: []schemas.Page{}}, empty)
+}
+
+// pageBytes lists what a language would order otherwise: capitals stand before
+// small letters, and these before letters with marks.
+func pageBytes(t *testing.T, f *fixture) {
+	id := f.source(t)
+	var found []store.NewPage
+	for _, name := range []string{"ä", "b", "a-b", "Z", "aa", "B", "é", "_", "a", "A"} {
+		found = append(found, newPage(name, 0))
+	}
+	require.NoError(t, f.AddPages(f.ctx, north, id, 1, found, wide))
+	inOrder := []string{"A", "B", "Z", "_", "a", "a-b", "aa", "b", "ä", "é"}
+	for i, name := range inOrder {
+		inOrder[i] = site + name
+	}
+	for limit := 1; limit <= len(inOrder); limit++ {
+		var got []string
+		for o := (store.ListOptions{Limit: limit}); ; {
+			list, err := f.Pages(f.ctx, north, id, "", o)
+			require.NoError(t, err)
+			for _, p := range list.Items {
+				got = append(got, p.URL)
+			}
+			if o.Cursor = list.Next; o.Cursor == "" {
+				break
+			}
+		}
+		require.Equal(t, inOrder, got)
+	}
+	require.Equal(t, inOrder[:3], urls(f.lease(t, id, "1/1", 3)))
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,7 @@ func outboxTests() tests {
 		"only its destination takes it":   ackOfAnother,
 		"many ask for the open batch":     stampAtOnce,
 		"nothing is lost, nothing double": exportAtOnce,
+		"a transaction is held open":      exportHeld,
 	}
 }
 
@@ -167,16 +169,52 @@ func exportAtOnce(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.NoError(t, d.export(f.ctx, f.Store, func() bool { return true }))
 	require.Zero(t, f.depth(t))
-	seen := map[string]int{}
-	for _, events := range d.batches {
-		for _, id := range events {
-			seen[id]++
+	d.requireEach(t, emitters*each)
+}
+
+// exportHeld exports while a transaction that has written an event is open.
+// Its event is older than those which others write and commit meanwhile, and
+// must not be passed over. A database with one writer lets all wait instead.
+func exportHeld(t *testing.T, f *fixture) {
+	f.emit(t, "msg_held")
+	f.think(t, "msg_held", 1, store.StepOutcome{Text: "reply"})
+	other := f.again(t)
+	inside, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	hold := func(string, []string) string {
+		once.Do(func() { close(inside) })
+		<-release
+		return ""
+	}
+	d := &destination{batches: map[string][]string{}}
+	exported := make(chan struct{})
+	err := together(3, func(i int) error {
+		switch i {
+		case 0:
+			_, err := other.CloseTurn(f.ctx, north, "msg_held", store.Closing{Status: schemas.TurnCompleted, Intent: hold})
+			return err
+		case 1:
+			defer close(exported)
+			<-inside
+			for n := range 5 {
+				if err := f.talk(f.Store, fmt.Sprint("msg_", n)); err != nil {
+					return err
+				}
+			}
+			return d.export(f.ctx, f.Store, func() bool { return true })
+		default:
+			select {
+			case <-exported:
+			case <-time.After(time.Second): // there is one writer
+			}
+			close(release)
+			return nil
 		}
-	}
-	require.Len(t, seen, emitters*each)
-	for id, n := range seen {
-		require.Equal(t, 1, n, id)
-	}
+	})
+	require.NoError(t, err)
+	require.NoError(t, d.export(f.ctx, f.Store, func() bool { return true }))
+	require.Zero(t, f.depth(t))
+	d.requireEach(t, 1+2+5*2) // what opens a turn, its reply and end, five turns without a reply
 }
 
 // destination takes each batch once, by its id.
@@ -204,6 +242,21 @@ func (d *destination) export(ctx context.Context, s *store.Store, last func() bo
 		if err := s.AckBatch(ctx, "analytics", batch.ID); err != nil {
 			return err
 		}
+	}
+}
+
+// requireEach holds what was taken to a number of events, each of them once.
+func (d *destination) requireEach(t *testing.T, want int) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, events := range d.batches {
+		for _, id := range events {
+			seen[id]++
+		}
+	}
+	require.Len(t, seen, want)
+	for id, n := range seen {
+		require.Equal(t, 1, n, id)
 	}
 }
 

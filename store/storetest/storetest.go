@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) *store.Store) {
 		"steps": stepTests(), "calls": callTests(), "tools": toolTests(),
 		"sources": sourceTests(), "frontier": frontierTests(), "pages": pageTests(),
 		"hosts": hostTests(), "outbox": outboxTests(), "lists": listTests(),
-		"isolation": isolationTests(), "database": databaseTests(), "stats": statsTests(),
+		"isolation": isolationTests(), "database": databaseTests(), "writers": writerTests(), "stats": statsTests(),
 	} {
 		t.Run(noun, func(t *testing.T) {
 			t.Parallel()
