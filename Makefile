@@ -33,8 +33,12 @@ test-services: build ## Run the tests on real PostgreSQL, Elasticsearch and Clic
 test-race: ## Run the tests under the race detector; needs gcc
 	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v /test/)
 
+.PHONY: check-deploy
+check-deploy: ## Hold docker-compose.yml, the chart and the alerts to their schemas
+	cd deploy/check && go test ./...
+
 .PHONY: lint
-lint: $(TOOLS) ## Run the linters
+lint: $(TOOLS) check-deploy ## Run the linters
 	go mod tidy -diff
 	$(TOOLS)/golangci-lint run
 	$(TOOLS)/workflowcheck ./workflows/...
