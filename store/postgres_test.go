@@ -109,3 +109,15 @@ func TestPostgres(t *testing.T) {
 		return s.open(t, opts)
 	})
 }
+
+// TestPostgresPooled speaks as one does through a pooler that keeps no
+// prepared statements.
+func TestPostgresPooled(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).database(t, "")
+	s.url = s.with(t, "default_query_exec_mode", "exec")
+	storetest.Run(t, func(t *testing.T, opts storetest.Options) *store.Store {
+		t.Helper()
+		return s.open(t, opts)
+	})
+}

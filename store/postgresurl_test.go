@@ -2,6 +2,7 @@ package store
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -50,7 +51,7 @@ func TestURLIsPassedOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "p@ss", conn.Password)
 	require.Equal(t, map[string]string{"statement_timeout": "5s", "application_name": "mine", "timezone": "UTC"}, conn.RuntimeParams)
-	require.EqualValues(t, 2e9, conn.ConnectTimeout)
+	require.Equal(t, 2*time.Second, conn.ConnectTimeout)
 	require.True(t, pooled(conn))
 	conn, err = parsePostgres("postgresql://host/db")
 	require.NoError(t, err)

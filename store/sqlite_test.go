@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"runa/schemas"
 	"runa/seal"
 	"runa/store"
 	"runa/store/storetest"
@@ -35,9 +36,20 @@ func open(tb testing.TB, folder string, opts storetest.Options) *store.Store {
 }
 
 func BenchmarkTurn(b *testing.B) {
-	storetest.BenchmarkTurn(b, func(b *testing.B) *store.Store {
-		b.Helper()
-		return open(b, b.TempDir(), storetest.Options{Database: "runa.db"})
+	b.Run("SQLite", func(b *testing.B) {
+		storetest.BenchmarkTurn(b, func(b *testing.B) *store.Store {
+			b.Helper()
+			return open(b, b.TempDir(), storetest.Options{Database: "runa.db"})
+		})
+	})
+	b.Run("PostgreSQL", func(b *testing.B) {
+		s := newServer(b)
+		storetest.BenchmarkTurn(b, func(b *testing.B) *store.Store {
+			b.Helper()
+			st, err := store.Open(b.Context(), store.Config{URL: s.schema(b, schemas.NewID("bench_")), Migrate: true, Sealer: s.sealer})
+			require.NoError(b, err)
+			return st
+		})
 	})
 }
 
