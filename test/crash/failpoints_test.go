@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"runa/test/harness"
 	"runa/test/runatest"
 )
 
@@ -35,30 +36,30 @@ type scenario struct {
 const toolSent = "tool sent"
 
 var scenarios = []scenario{
-	{point: "chat received", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "turn started", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "turn opened", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "chat accepted", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "think sent", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "think answered", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "think stored", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "call claimed", tool: findUser, messages: 1, deliveries: 1},
-	{point: "call claimed", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "call claimed", tool: refundOrder, messages: 1, deliveries: 0, unknown: true},
-	{point: toolSent, tool: createTicket, messages: 1, deliveries: 2},
-	{point: toolSent, tool: refundOrder, messages: 1, deliveries: 1, unknown: true},
-	{point: "tool answered", tool: findUser, messages: 1, deliveries: 2},
-	{point: "tool answered", tool: createTicket, messages: 1, deliveries: 2},
-	{point: "tool answered", tool: refundOrder, messages: 1, deliveries: 1, unknown: true},
-	{point: "tool stored", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "tool stored", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "think sent#2", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "think stored#2", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "turn closed", tool: refundOrder, messages: 1, deliveries: 1},
-	{point: "turn closed", tool: createTicket, messages: 3, deliveries: 1},
-	{point: "batch stamped", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "batch sent", tool: createTicket, messages: 1, deliveries: 1},
-	{point: "batch acknowledged", tool: createTicket, messages: 1, deliveries: 1},
+	{point: "chat received", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "turn started", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "turn opened", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "chat accepted", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "think sent", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "think answered", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "think stored", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "call claimed", tool: harness.FindUser, messages: 1, deliveries: 1},
+	{point: "call claimed", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "call claimed", tool: harness.RefundOrder, messages: 1, deliveries: 0, unknown: true},
+	{point: toolSent, tool: harness.CreateTicket, messages: 1, deliveries: 2},
+	{point: toolSent, tool: harness.RefundOrder, messages: 1, deliveries: 1, unknown: true},
+	{point: "tool answered", tool: harness.FindUser, messages: 1, deliveries: 2},
+	{point: "tool answered", tool: harness.CreateTicket, messages: 1, deliveries: 2},
+	{point: "tool answered", tool: harness.RefundOrder, messages: 1, deliveries: 1, unknown: true},
+	{point: "tool stored", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "tool stored", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "think sent#2", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "think stored#2", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "turn closed", tool: harness.RefundOrder, messages: 1, deliveries: 1},
+	{point: "turn closed", tool: harness.CreateTicket, messages: 3, deliveries: 1},
+	{point: "batch stamped", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "batch sent", tool: harness.CreateTicket, messages: 1, deliveries: 1},
+	{point: "batch acknowledged", tool: harness.CreateTicket, messages: 1, deliveries: 1},
 	{point: "source created"},
 	{point: "page indexed"},
 	{point: "page indexed#7"},
@@ -84,9 +85,9 @@ func TestFailpoints(t *testing.T) {
 func (s scenario) run(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	w := &world{service: newService(t), tools: newToolbox(t, 0), site: newSite(t, 12, 0)}
+	w := newWorld(t, 0, harness.NewSite(t, 12, 0))
 	first := s.startDoomed(w)
-	require.NoError(t, w.register(ctx))
+	require.NoError(t, w.Register(ctx))
 	var clients errgroup.Group
 	clients.Go(func() error { return s.work(ctx, w) })
 	select {
@@ -95,20 +96,20 @@ func (s scenario) run(t *testing.T) {
 		t.Fatal("the process did not come to the point")
 	}
 	code, _ := first.Stop()
-	require.Equal(t, -1, code, "the process was killed, and by itself: %s", tail(first.Log()))
+	require.Equal(t, -1, code, "the process was killed, and by itself: %s", harness.Tail(first.Log()))
 	w.fell()
 	died := w.died
 	w.start(0)
 	require.NoError(t, clients.Wait())
-	w.await()
-	if w.source != "" {
-		w.awaitCrawl()
+	w.Await()
+	if w.Source != "" {
+		w.AwaitCrawl()
 	}
 	ended := time.Since(died)
 	f := w.prove()
 	if s.messages > 0 {
-		require.Equal(t, s.messages*s.deliveries, f.deliveries, "deliveries")
-		require.Equal(t, s.unknown, f.unknown == s.messages, "outcome unknown")
+		require.Equal(t, s.messages*s.deliveries, f.Deliveries, "deliveries")
+		require.Equal(t, s.unknown, f.Unknown == s.messages, "outcome unknown")
 	}
 	t.Logf("ready after %s, ended %s after the death; %s", w.starts[1].Round(time.Millisecond), ended.Round(time.Millisecond), f)
 }
@@ -120,25 +121,25 @@ func (s scenario) startDoomed(w *world) *runatest.Runa {
 		return r
 	}
 	r, _ := w.start(0)
-	w.tools.atNextCall(r.Kill)
+	w.Tools.AtNextCall(r.Kill)
 	return r
 }
 
 // work is what a client does, or a few.
 func (s scenario) work(ctx context.Context, w *world) error {
 	if s.messages == 0 {
-		return w.crawl(ctx)
+		return w.Crawl(ctx)
 	}
-	w.addSession(s.messages, func(int) *message {
-		m := w.newMessage(s.tool, 1)
-		m.wait = 60
+	w.AddSession(s.messages, func(int) *harness.Message {
+		m := w.NewMessage(s.tool, 1)
+		m.Wait = 60
 		if s.messages > 1 {
-			m.wait = 0 // the next one waits for its place
+			m.Wait = 0 // the next one waits for its place
 		}
 		return m
 	})
-	for _, m := range w.messages() {
-		if err := w.send(ctx, m); err != nil {
+	for _, m := range w.Messages() {
+		if err := w.Send(ctx, m); err != nil {
 			return err
 		}
 	}

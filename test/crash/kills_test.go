@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
+
+	"runa/test/harness"
 )
 
 const (
@@ -37,12 +38,12 @@ func TestKills(t *testing.T) {
 	n := seed(t)
 	t.Logf("%s=%d", seedVariable, n)
 	random := rand.New(rand.NewPCG(n, 0))
-	w := &world{service: newService(t), tools: newToolbox(t, 800*time.Millisecond), site: newSite(t, 200, 60*time.Millisecond)}
-	w.plan(random)
+	w := newWorld(t, 800*time.Millisecond, harness.NewSite(t, 200, 60*time.Millisecond))
+	w.Plan(random, turns)
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 	defer cancel()
 	permits := make(chan struct{}, turns)
-	clients := w.clients(ctx, permits)
+	clients := w.Clients(ctx, permits)
 	for k := range kills {
 		go release(permits, (k+1)*turns/kills-k*turns/kills)
 		w.liveAndDie(random)
@@ -50,7 +51,7 @@ func TestKills(t *testing.T) {
 	killed := w.died
 	w.start(0)
 	require.NoError(t, clients.Wait())
-	w.await()
+	w.Await()
 	ended := time.Since(killed)
 	f := w.prove()
 	slices.Sort(w.starts)
@@ -60,57 +61,11 @@ func TestKills(t *testing.T) {
 	t.Log(f)
 }
 
-// plan fills the sessions: single messages and conversations of up to four.
-func (w *world) plan(random *rand.Rand) {
-	tools := []string{findUser, createTicket, refundOrder}
-	for left := turns; left > 0; {
-		n := min(left, 1+random.IntN(4))
-		w.addSession(n, func(int) *message {
-			m := w.newMessage(tools[random.IntN(len(tools))], 1+random.IntN(5)/4)
-			m.wait = random.IntN(2) * 60
-			return m
-		})
-		left -= n
-	}
-}
-
-// clients are one for each session and one that gives the site to crawl. A
-// client sends its next message when the last one is acknowledged and it has a
-// permit.
-func (w *world) clients(ctx context.Context, permits <-chan struct{}) *errgroup.Group {
-	group, ctx := errgroup.WithContext(ctx)
-	registered := make(chan struct{})
-	group.Go(func() error {
-		if err := w.register(ctx); err != nil {
-			return err
-		}
-		close(registered)
-		return w.crawl(ctx)
-	})
-	for _, session := range w.sessions {
-		group.Go(func() error {
-			select {
-			case <-registered:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			for _, m := range session {
-				<-permits
-				if err := w.send(ctx, m); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group
-}
-
 // release gives permits over the time that a process lives.
 func release(permits chan<- struct{}, n int) {
 	for range n {
 		permits <- struct{}{}
-		pause(longestLife / time.Duration(2*n))
+		harness.Pause(longestLife / time.Duration(2*n))
 	}
 }
 
@@ -126,6 +81,6 @@ func (w *world) liveAndDie(random *rand.Rand) {
 	} else {
 		w.start(0)
 	}
-	pause(life)
+	harness.Pause(life)
 	w.kill()
 }

@@ -6,15 +6,19 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
-	"net/http"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"runa/schemas"
+	"runa/search"
+	searchsqlite "runa/search/sqlite"
+	"runa/test/harness"
 	"runa/test/runatest"
 )
 
@@ -106,49 +110,39 @@ func (s *service) alive(ctx context.Context) *runatest.Runa {
 	return nil
 }
 
-// insist makes a request again and again, as a client does that was told to
-// retry under one Idempotency-Key, until it is answered. Status 0 says that
-// the context ended.
-func (s *service) insist(ctx context.Context, path, key string, body any) (status int, answer []byte) {
-	for {
-		r := s.alive(ctx)
-		if r == nil {
-			return 0, nil
-		}
-		a, err := r.Try(runatest.Request{
-			Method: http.MethodPost, Path: path, Body: body, Header: map[string]string{"Idempotency-Key": key},
-		})
-		if err == nil && a.Status != http.StatusServiceUnavailable && a.Status != http.StatusTooManyRequests {
-			return a.Status, a.Body
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
+// world is a service under clients.
+type world struct {
+	*service
+	*harness.World
 }
 
-// get reads from the process that runs and holds the answer against the
-// specification.
-func (s *service) get(path string, dest any) {
-	s.t.Helper()
-	s.do(http.MethodGet, path, nil, dest)
+// newWorld makes a service whose customer has a site and tools, which answer
+// within slow.
+func newWorld(t *testing.T, slow time.Duration, site *harness.Site) *world {
+	s := newService(t)
+	return &world{s, &harness.World{T: t, Tools: harness.NewToolbox(t, slow), Site: site, Alive: s.alive}}
 }
 
-func (s *service) do(method, path string, body, dest any) {
-	s.t.Helper()
-	r := s.alive(s.t.Context())
-	a := r.Do(runatest.Request{Method: method, Path: path, Body: body})
-	if a.Status != http.StatusOK {
-		s.t.Fatalf("%s %s: %d %s\n%s", method, path, a.Status, a.Body, tail(r.Log()))
+// prove counts what became of all that was sent, and ends the process.
+func (w *world) prove() harness.Figures {
+	w.t.Helper()
+	f := w.Prove()
+	code, _ := w.alive(w.t.Context()).Stop()
+	require.Zero(w.t, code, "the process ends in order")
+	if w.Source != "" {
+		w.proveIndex(f)
 	}
-	if err := json.Unmarshal(a.Body, dest); err != nil {
-		s.t.Fatalf("%s %s: %v: %s", method, path, err, a.Body)
-	}
+	return f
 }
 
-// tail is the end of a log.
-func tail(log string) string {
-	lines := strings.Split(strings.TrimSpace(log), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+// proveIndex opens the index of the ended process: it holds the chunks of one
+// version of each page and nothing else.
+func (w *world) proveIndex(f harness.Figures) {
+	w.t.Helper()
+	index, err := searchsqlite.Open(w.t.Context(), searchsqlite.Config{Path: filepath.Join(w.dir, "search.db")})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, index.Close()) }()
+	chunks, err := index.Count(w.t.Context(), schemas.DefaultProduct, search.Selection{Source: w.Source})
+	require.NoError(w.t, err)
+	require.Equal(w.t, f.Chunks, chunks, "chunks in the index")
 }

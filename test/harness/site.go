@@ -1,4 +1,4 @@
-package crash
+package harness
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// site is a customer's help centre: a front page and the pages that it links
+// Site is a customer's help centre: a front page and the pages that it links
 // to, each with a word that no other page has.
-type site struct {
+type Site struct {
 	*httptest.Server
 	pages int
 	slow  time.Duration
@@ -20,8 +20,9 @@ type site struct {
 	fetched atomic.Int64
 }
 
-func newSite(t testing.TB, pages int, slow time.Duration) *site {
-	s := &site{pages: pages, slow: slow}
+// NewSite serves a site; each of its answers takes slow.
+func NewSite(t testing.TB, pages int, slow time.Duration) *Site {
+	s := &Site{pages: pages, slow: slow}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /help/{$}", func(w http.ResponseWriter, _ *http.Request) { s.write(w, 0) })
 	mux.HandleFunc("GET /help/page/{n}", func(w http.ResponseWriter, r *http.Request) {
@@ -38,18 +39,18 @@ func newSite(t testing.TB, pages int, slow time.Duration) *site {
 }
 
 // front is the address to register; page 0 is there.
-func (s *site) front() string { return s.URL + "/help/" }
+func (s *Site) front() string { return s.URL + "/help/" }
 
-func (s *site) address(n int) string {
+func (s *Site) address(n int) string {
 	if n == 0 {
 		return s.front()
 	}
 	return fmt.Sprintf("%s/help/page/%d", s.URL, n)
 }
 
-func (s *site) write(w http.ResponseWriter, n int) {
+func (s *Site) write(w http.ResponseWriter, n int) {
 	s.fetched.Add(1)
-	pause(s.slow)
+	Pause(s.slow)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><head><title>Article %[1]d</title></head><body><main><article>
 		<h1>Article %[1]d</h1>
@@ -59,7 +60,7 @@ func (s *site) write(w http.ResponseWriter, n int) {
 }
 
 // links are on the front page only.
-func (s *site) links(n int) string {
+func (s *Site) links(n int) string {
 	if n > 0 {
 		return ""
 	}

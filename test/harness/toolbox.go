@@ -1,4 +1,4 @@
-package crash
+package harness
 
 import (
 	"encoding/json"
@@ -16,17 +16,17 @@ import (
 	"runa/schemas"
 )
 
-// The tools of the load, one of each effect.
+// The tools of a World, one of each effect.
 const (
-	findUser     = "find_user"
-	createTicket = "create_ticket"
-	refundOrder  = "refund_order"
+	FindUser     = "find_user"
+	CreateTicket = "create_ticket"
+	RefundOrder  = "refund_order"
 )
 
 var effects = map[string]schemas.Effect{
-	findUser:     schemas.EffectRead,
-	createTicket: schemas.EffectIdempotent,
-	refundOrder:  schemas.EffectUnsafe,
+	FindUser:     schemas.EffectRead,
+	CreateTicket: schemas.EffectIdempotent,
+	RefundOrder:  schemas.EffectUnsafe,
 }
 
 // entry is what a tool knows of one Idempotency-Key.
@@ -37,10 +37,10 @@ type entry struct {
 	effects     int
 }
 
-// toolbox is a customer's tool server. It keeps a ledger of the keys that it
+// Toolbox is a customer's tool server. It keeps a ledger of the keys that it
 // was given: a tool that honours them takes effect once for each, the unsafe
 // one each time that it is called.
-type toolbox struct {
+type Toolbox struct {
 	*httptest.Server
 	// slow is the longest that a request takes.
 	slow time.Duration
@@ -50,21 +50,22 @@ type toolbox struct {
 	onCall func()
 }
 
-func newToolbox(t testing.TB, slow time.Duration) *toolbox {
-	b := &toolbox{slow: slow, ledger: map[string]*entry{}}
+// NewToolbox serves the tools; a request takes slow at most.
+func NewToolbox(t testing.TB, slow time.Duration) *Toolbox {
+	b := &Toolbox{slow: slow, ledger: map[string]*entry{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{email}", func(w http.ResponseWriter, r *http.Request) {
-		b.answer(w, r, findUser, r.PathValue("email"))
+		b.answer(w, r, FindUser, r.PathValue("email"))
 	})
-	mux.HandleFunc("POST /tickets", func(w http.ResponseWriter, r *http.Request) { b.answer(w, r, createTicket, emailOf(r)) })
-	mux.HandleFunc("POST /refunds", func(w http.ResponseWriter, r *http.Request) { b.answer(w, r, refundOrder, emailOf(r)) })
+	mux.HandleFunc("POST /tickets", func(w http.ResponseWriter, r *http.Request) { b.answer(w, r, CreateTicket, emailOf(r)) })
+	mux.HandleFunc("POST /refunds", func(w http.ResponseWriter, r *http.Request) { b.answer(w, r, RefundOrder, emailOf(r)) })
 	b.Server = httptest.NewServer(mux)
 	t.Cleanup(b.Close)
 	return b
 }
 
-// atNextCall sets what happens while the next request waits for its answer.
-func (b *toolbox) atNextCall(do func()) {
+// AtNextCall sets what happens while the next request waits for its answer.
+func (b *Toolbox) AtNextCall(do func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.onCall = do
@@ -82,7 +83,7 @@ func emailOf(r *http.Request) string {
 }
 
 // specs are the bodies of POST /v1/tools.
-func (b *toolbox) specs() []schemas.ToolSpec {
+func (b *Toolbox) specs() []schemas.ToolSpec {
 	parameters := json.RawMessage(`{"type":"object","required":["email"],"additionalProperties":false,
 		"properties":{"email":{"type":"string","format":"email","description":"The e-mail address of the user"}}}`)
 	spec := func(name, description, method, path string) schemas.ToolSpec {
@@ -92,15 +93,15 @@ func (b *toolbox) specs() []schemas.ToolSpec {
 		}
 	}
 	return []schemas.ToolSpec{
-		spec(findUser, "Look up a user by e-mail address", http.MethodGet, "/users/{email}"),
-		spec(createTicket, "Create a ticket for a user", http.MethodPost, "/tickets"),
-		spec(refundOrder, "Refund the order of a user", http.MethodPost, "/refunds"),
+		spec(FindUser, "Look up a user by e-mail address", http.MethodGet, "/users/{email}"),
+		spec(CreateTicket, "Create a ticket for a user", http.MethodPost, "/tickets"),
+		spec(RefundOrder, "Refund the order of a user", http.MethodPost, "/refunds"),
 	}
 }
 
 // answer takes effect at once or only after a while, as tools do, so that a
 // caller that dies finds either.
-func (b *toolbox) answer(w http.ResponseWriter, r *http.Request, tool, email string) {
+func (b *Toolbox) answer(w http.ResponseWriter, r *http.Request, tool, email string) {
 	key := r.Header.Get("Idempotency-Key")
 	b.mu.Lock()
 	e := b.ledger[key]
@@ -119,7 +120,7 @@ func (b *toolbox) answer(w http.ResponseWriter, r *http.Request, tool, email str
 	if early {
 		b.apply(e)
 	}
-	pause(rand.N(b.slow + 1))
+	Pause(rand.N(b.slow + 1))
 	if !early {
 		b.apply(e)
 	}
@@ -127,7 +128,7 @@ func (b *toolbox) answer(w http.ResponseWriter, r *http.Request, tool, email str
 	_, _ = fmt.Fprintf(w, `{"receipt":%q}`, e.receipt) // the caller may be dead
 }
 
-func (b *toolbox) apply(e *entry) {
+func (b *Toolbox) apply(e *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e.effects == 0 || effects[e.tool] == schemas.EffectUnsafe {
@@ -136,7 +137,7 @@ func (b *toolbox) apply(e *entry) {
 }
 
 // entries is the ledger as it is now.
-func (b *toolbox) entries() map[string]entry {
+func (b *Toolbox) entries() map[string]entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	copied := make(map[string]entry, len(b.ledger))
@@ -150,14 +151,14 @@ func (b *toolbox) entries() map[string]entry {
 func ask(tool string, emails ...string) string {
 	who := strings.Join(emails, " and ")
 	switch tool {
-	case createTicket:
+	case CreateTicket:
 		return "Create a ticket for " + who
-	case refundOrder:
+	case RefundOrder:
 		return "Refund the order of " + who
 	default:
 		return "Look up the user " + who
 	}
 }
 
-// pause lets time pass, as a slow tool does.
-func pause(d time.Duration) { <-time.After(d) }
+// Pause lets time pass, as a slow tool does.
+func Pause(d time.Duration) { <-time.After(d) }
