@@ -223,9 +223,13 @@ func launchOnce(config Config, stores stores) (*Server, error) {
 
 func launchAt(addresses addresses, config Config, stores stores) (*Server, error) {
 	log := newServerLogger(config.Logger)
+	return launchWith(log, config, addresses.frontend(), options(config, stores, addresses, log))
+}
+
+func launchWith(log *serverLogger, config Config, frontend string, options []temporal.ServerOption) (*Server, error) {
 	var server temporal.Server
 	err := log.run(func() (err error) {
-		server, err = temporal.NewServer(options(config, stores, addresses, log)...)
+		server, err = temporal.NewServer(options...)
 		if err != nil {
 			return err
 		}
@@ -234,7 +238,7 @@ func launchAt(addresses addresses, config Config, stores stores) (*Server, error
 	if err != nil {
 		return nil, err
 	}
-	return &Server{address: addresses.frontend(), server: server, log: log, logger: config.Logger}, nil
+	return &Server{address: frontend, server: server, log: log, logger: config.Logger}, nil
 }
 
 // pathOf names a file of the server's folder.

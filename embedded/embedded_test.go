@@ -52,10 +52,13 @@ func mustStart(tb testing.TB, config Config) *Server {
 // mustWorker connects a client and a worker; stop ends both.
 func mustWorker(tb testing.TB, server *Server) (connected client.Client, stop func()) {
 	tb.Helper()
-	connected, err := client.DialContext(tb.Context(), client.Options{
-		HostPort: server.Address(), Namespace: "runa",
-		Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
+	return mustWorkerOn(tb, client.Options{HostPort: server.Address(), Namespace: "runa"})
+}
+
+func mustWorkerOn(tb testing.TB, options client.Options) (connected client.Client, stop func()) {
+	tb.Helper()
+	options.Logger = sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	connected, err := client.DialContext(tb.Context(), options)
 	require.NoError(tb, err)
 	w := worker.New(connected, queue, worker.Options{})
 	w.RegisterWorkflow(waiting)

@@ -21,13 +21,17 @@ var services = []primitives.ServiceName{
 }
 
 func options(c Config, s stores, a addresses, logger *serverLogger) []temporal.ServerOption {
-	hosts := map[primitives.ServiceName]static.Hosts{}
-	for _, service := range services {
-		hosts[service] = static.SingleLocalHost(a.of(service))
-	}
 	settings := dynamicConfig(c.Profile)
 	if c.HistoryEvents > 0 {
 		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = c.HistoryEvents
+	}
+	return optionsWith(c, s, a, settings, logger)
+}
+
+func optionsWith(c Config, s stores, a addresses, settings dynamicconfig.Client, logger *serverLogger) []temporal.ServerOption {
+	hosts := map[primitives.ServiceName]static.Hosts{}
+	for _, service := range services {
+		hosts[service] = static.SingleLocalHost(a.of(service))
 	}
 	return append(commonOptions(serverConfig(c, s, a), temporal.DefaultServices, settings, logger),
 		temporal.WithStaticHosts(hosts))
