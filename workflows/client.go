@@ -19,6 +19,9 @@ import (
 // function of what they are about. It is safe for concurrent use.
 type Client struct {
 	Temporal client.Client
+	// Remote says that the engine is another process, which may go away while
+	// this one lives: then a caller hears of it within 2 s.
+	Remote bool
 }
 
 var _ activities.Engine = (*Client)(nil)
@@ -54,10 +57,14 @@ func (c *Client) StartTurn(ctx context.Context, in schemas.TurnInput) (started b
 	return err == nil, unavailable(err)
 }
 
-// patiently makes a call that may be made again, and tells an engine that is
-// away from one that is slow: of the former, a caller hears within 2 s.
+// patiently makes a call that may be made again. It tells a remote engine that
+// is away from one that is slow: the one fails the call, the other is waited
+// for.
 func (c *Client) patiently(ctx context.Context, call func(context.Context) error) error {
-	const patience, answer = 1500 * time.Millisecond, 300 * time.Millisecond
+	const patience, answer = 1200 * time.Millisecond, 700 * time.Millisecond
+	if !c.Remote {
+		return call(ctx)
+	}
 	for {
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		err := call(bounded)

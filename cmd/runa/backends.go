@@ -16,11 +16,14 @@ import (
 	temporallog "go.temporal.io/sdk/log"
 
 	"runa/analytics"
+	"runa/analytics/clickhouse"
 	analyticssqlite "runa/analytics/sqlite"
 	"runa/seal"
 	"runa/search"
+	"runa/search/elastic"
 	searchsqlite "runa/search/sqlite"
 	"runa/store"
+	"runa/telemetry/provider"
 )
 
 // serviceWait is how long a start waits for a service that is not there yet:
@@ -34,12 +37,16 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) 
 	if err != nil {
 		return nil, nil, err
 	}
+	records := storeConfig(cfg, log)
+	records.Sealer, records.Migrate = sealer, migrate || cfg.Database == ""
 	st, err := await(ctx, log, "the database", func(ctx context.Context) (*store.Store, error) {
-		return store.Open(ctx, store.Config{
-			Path: filepath.Join(cfg.DataDir, "runa.db"), Sealer: sealer, Log: log,
-		})
+		return store.Open(ctx, records)
 	}, cfg.Database != "")
 	return st, sealer, err
+}
+
+func storeConfig(cfg Config, log *slog.Logger) store.Config {
+	return store.Config{URL: cfg.Database, Path: filepath.Join(cfg.DataDir, "runa.db"), Log: log}
 }
 
 // openSealer reads the keyset, or makes it for a data folder that is new: in
@@ -59,20 +66,43 @@ func exists(path string) bool {
 
 // openIndex opens the index of the knowledge.
 func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (search.Index, error) {
-	return searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(cfg.DataDir, "search.db"), Logger: log})
+	if cfg.Elasticsearch == "" {
+		return searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(cfg.DataDir, "search.db"), Logger: log})
+	}
+	at := elastic.Config{URL: cfg.Elasticsearch, Prefix: cfg.ElasticsearchPrefix, Logger: log}
+	return await(ctx, log, "Elasticsearch", func(ctx context.Context) (search.Index, error) {
+		if migrate {
+			if err := elastic.Migrate(ctx, at); err != nil {
+				return nil, err
+			}
+		}
+		return elastic.Open(ctx, at)
+	}, true)
 }
 
 // openFigures opens the store of analytics.
 func openFigures(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (analytics.Store, error) {
-	return analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(cfg.DataDir, "analytics"), Logger: log})
+	if cfg.ClickHouse == "" {
+		return analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(cfg.DataDir, "analytics"), Logger: log})
+	}
+	at := clickhouse.Config{URL: cfg.ClickHouse, Logger: log}
+	return await(ctx, log, "ClickHouse", func(ctx context.Context) (analytics.Store, error) {
+		if migrate {
+			if err := clickhouse.Migrate(ctx, at); err != nil {
+				return nil, err
+			}
+		}
+		return clickhouse.Open(ctx, at)
+	}, true)
 }
 
 // dialEngine connects to a Temporal frontend, whose payloads only we can read.
-func dialEngine(ctx context.Context, cfg TemporalConfig, sealer *seal.Sealer, log *slog.Logger) (client.Client, error) {
+func dialEngine(ctx context.Context, cfg TemporalConfig, sealer *seal.Sealer, told *provider.Telemetry, log *slog.Logger) (client.Client, error) {
 	options := client.Options{
 		HostPort: cfg.Address, Namespace: cfg.Namespace,
 		DataConverter: sealer.DataConverter(), FailureConverter: sealer.FailureConverter(),
-		Logger: temporallog.NewStructuredLogger(slog.New(quiet{log.Handler()})),
+		Logger:       temporallog.NewStructuredLogger(slog.New(quiet{log.Handler()})),
+		Interceptors: told.Interceptors(), MetricsHandler: told.MetricsHandler(),
 	}
 	if cfg.APIKey != "" {
 		options.Credentials = client.NewAPIKeyStaticCredentials(cfg.APIKey)

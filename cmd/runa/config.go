@@ -40,7 +40,7 @@ func loadConfig(flags *pflag.FlagSet, environ []string) (Config, error) {
 		return Config{}, err
 	}
 	env := variables(environ)
-	c := Config{Failpoint: env[failpointVariable], Unknown: unknownVariables(env)}
+	c := Config{Failpoint: env[failpointVariable], Tracing: tracing(env), Unknown: unknownVariables(env)}
 	for _, s := range allSettings {
 		flag := flags.Lookup(s.name)
 		if flag == nil {
@@ -108,6 +108,13 @@ func parseConfigFile(path string, text []byte) (map[string]string, error) {
 		values[key] = fmt.Sprint(value)
 	}
 	return values, nil
+}
+
+// tracing is on when one of OpenTelemetry's variables names a collector, which
+// the exporter reads by itself, and none turns it off.
+func tracing(env map[string]string) bool {
+	named := env["OTEL_EXPORTER_OTLP_ENDPOINT"] != "" || env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] != ""
+	return named && env["OTEL_SDK_DISABLED"] != "true" && env["OTEL_TRACES_EXPORTER"] != "none"
 }
 
 func variables(environ []string) map[string]string {

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(), apiCommand(), workerCommand(), migrateCommand(),
+	root.AddCommand(serveCommand(), apiCommand(), workerCommand(), temporalCommand(), migrateCommand(),
 		keysCommand(), keysetCommand(), productsCommand(), doctorCommand(), healthCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"runa/store"
 )
 
 func migrateCommand() *cobra.Command {
@@ -30,6 +34,18 @@ Run it before the processes of a new version start; run again, it changes nothin
 		},
 	}
 	addSettings(cmd.Flags(), roleMigrate)
+	status := &cobra.Command{
+		Use: "status", Short: "List the migrations of the records and when each was applied", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			return migrationStatus(cmd.Context(), cmd.OutOrStdout(), cfg)
+		},
+	}
+	addSettings(status.Flags(), roleRecords)
+	cmd.AddCommand(status)
 	return cmd
 }
 
@@ -42,7 +58,7 @@ func migrate(ctx context.Context, cmd *cobra.Command, cfg Config) error {
 			return errors.Join(err, p.Close())
 		}
 	}
-	for _, step := range []func(context.Context) error{p.openStorage, p.firstKeys, p.openNamespace} {
+	for _, step := range []func(context.Context) error{p.openTelemetry, p.openStorage, p.firstKeys, p.migrateEngine} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, p.Close())
 		}
@@ -51,27 +67,43 @@ func migrate(ctx context.Context, cmd *cobra.Command, cfg Config) error {
 	return p.Close()
 }
 
-// openNamespace makes the namespace of an engine that is not ours; the
-// embedded one makes its own.
-func (p *Program) openNamespace(ctx context.Context) error {
+// migrateEngine makes the namespace of an engine that is not ours; the embedded
+// one makes its own.
+func (p *Program) migrateEngine(ctx context.Context) error {
 	if p.cfg.Temporal.Address == "" {
 		return nil
 	}
 	return p.openEngine(ctx)
 }
 
-// ensureNamespace registers the namespace unless it is there. A cluster that
-// is just starting refuses for a while.
-func ensureNamespace(ctx context.Context, c client.Client, cfg Config, log *slog.Logger) error {
+// openNamespace waits until the namespace can be used, and registers it if it
+// may. A frontend learns of a new one after some seconds.
+func openNamespace(ctx context.Context, c client.Client, cfg Config, register bool, log *slog.Logger) error {
 	_, err := await(ctx, log, "the namespace "+cfg.Temporal.Namespace, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, registerNamespace(ctx, c.WorkflowService(), cfg)
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if register {
+			if err := registerNamespace(ctx, c.WorkflowService(), cfg); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, useNamespace(ctx, c)
 	}, true)
 	return err
 }
 
+// useNamespace asks for a workflow that there is not, as any caller would.
+func useNamespace(ctx context.Context, c client.Client) error {
+	_, err := c.DescribeWorkflowExecution(ctx, "no-such-workflow", "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil
+	}
+	return err
+}
+
+// registerNamespace registers the namespace unless it is there.
 func registerNamespace(ctx context.Context, service workflowservice.WorkflowServiceClient, cfg Config) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	name := cfg.Temporal.Namespace
 	_, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
 	var missing *serviceerror.NamespaceNotFound
@@ -86,4 +118,22 @@ func registerNamespace(ctx context.Context, service workflowservice.WorkflowServ
 		return nil
 	}
 	return err
+}
+
+// migrationStatus lists what was applied and what would be.
+func migrationStatus(ctx context.Context, out io.Writer, cfg Config) error {
+	list, err := store.Status(ctx, storeConfig(cfg, nil))
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "VERSION\tNAME\tAPPLIED")
+	for _, m := range list {
+		applied := "-"
+		if !m.AppliedAt.IsZero() {
+			applied = m.AppliedAt.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\n", m.Version, m.Name, applied)
+	}
+	return w.Flush()
 }

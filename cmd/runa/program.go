@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 
 	"runa/activities"
@@ -26,6 +25,7 @@ import (
 	"runa/seal"
 	"runa/search"
 	"runa/store"
+	"runa/telemetry/provider"
 	"runa/tool"
 	"runa/worker"
 	"runa/workflows"
@@ -34,15 +34,15 @@ import (
 // Program is a process of Runa in one of its roles; what its role does not
 // need is nil.
 type Program struct {
-	cfg     Config
-	role    role
-	log     *slog.Logger
-	out     io.Writer
-	metrics *prometheus.Registry
-	store   *store.Store
-	sealer  *seal.Sealer
-	index   search.Index
-	figures analytics.Store
+	cfg       Config
+	role      role
+	log       *slog.Logger
+	out       io.Writer
+	telemetry *provider.Telemetry
+	store     *store.Store
+	sealer    *seal.Sealer
+	index     search.Index
+	figures   analytics.Store
 	// engine is the embedded one.
 	engine   *embedded.Server
 	temporal client.Client
@@ -62,12 +62,12 @@ type Program struct {
 func (p *Program) steps() []func(context.Context) error {
 	switch p.role {
 	case roleAPI:
-		return []func(context.Context) error{p.shared, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openHTTP}
+		return []func(context.Context) error{p.shared, p.openTelemetry, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openHTTP, p.openDemo}
 	case roleWorker:
-		return []func(context.Context) error{p.shared, p.listen, p.openStorage, p.openEngine, p.openOutbound, p.openWorker, p.openProbes}
+		return []func(context.Context) error{p.shared, p.openTelemetry, p.listen, p.openStorage, p.openEngine, p.openOutbound, p.openWorker, p.openProbes}
 	default:
 		return []func(context.Context) error{
-			p.lockData, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openWorker, p.openHTTP, p.openDemo,
+			p.lockData, p.openTelemetry, p.listen, p.openStorage, p.firstKeys, p.openEngine, p.openOutbound, p.openAPI, p.openWorker, p.openHTTP, p.openDemo,
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (p *Program) steps() []func(context.Context) error {
 // openProgram builds a process. What fails leaves nothing open.
 func openProgram(ctx context.Context, cfg Config, as role, out, logTo io.Writer) (*Program, error) {
 	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel}))
-	p := &Program{cfg: cfg, role: as, log: log, out: out, metrics: prometheus.NewRegistry()}
+	p := &Program{cfg: cfg, role: as, log: log, out: out}
 	for _, name := range cfg.Unknown {
 		log.Warn("this variable is not a setting and is ignored", "name", name)
 	}
@@ -101,6 +101,20 @@ func (p *Program) lockData(context.Context) error {
 	return nil
 }
 
+// openTelemetry is the first to open and the last to close: all the others make
+// spans.
+func (p *Program) openTelemetry(ctx context.Context) (err error) {
+	cfg := provider.Config{Version: build(), Log: p.log}
+	if p.cfg.Tracing {
+		cfg.Tracing = &provider.Tracing{Service: map[role]string{roleAPI: "runa-api", roleWorker: "runa-worker"}[p.role]}
+	}
+	if p.telemetry, err = provider.New(ctx, cfg); err != nil {
+		return err
+	}
+	p.onClose(func() error { return p.telemetry.Close(context.WithoutCancel(ctx)) })
+	return nil
+}
+
 // listen takes the address before anything slow, so that a port in use is said
 // at once.
 func (p *Program) listen(context.Context) error {
@@ -123,7 +137,7 @@ func (p *Program) listen(context.Context) error {
 // openStorage opens what is kept. serve brings schemas up to date; the other
 // roles wait for "runa migrate".
 func (p *Program) openStorage(ctx context.Context) error {
-	migrate := p.role == roleServe
+	migrate := p.role&(roleServe|roleMigrate) != 0
 	var err error
 	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.log, migrate); err != nil {
 		return err
@@ -165,15 +179,15 @@ func (p *Program) openEngine(ctx context.Context) error {
 		temporal = TemporalConfig{Address: engine.Address(), Namespace: temporal.Namespace}
 	}
 	var err error
-	if p.temporal, err = dialEngine(ctx, temporal, p.sealer, p.log); err != nil {
+	if p.temporal, err = dialEngine(ctx, temporal, p.sealer, p.telemetry, p.log); err != nil {
 		return fmt.Errorf("connect to the durable engine: %w", err)
 	}
 	p.onClose(func() error { p.temporal.Close(); return nil })
-	p.starter = &workflows.Client{Temporal: p.temporal}
-	if p.role&(roleServe|roleMigrate) != 0 && p.engine == nil {
-		return ensureNamespace(ctx, p.temporal, p.cfg, p.log)
+	p.starter = &workflows.Client{Temporal: p.temporal, Remote: p.engine == nil}
+	if p.engine != nil {
+		return nil // it has made the namespace
 	}
-	return nil
+	return openNamespace(ctx, p.temporal, p.cfg, p.role&(roleServe|roleMigrate) != 0, p.log)
 }
 
 // openOutbound makes the clients for addresses that users give.
@@ -188,7 +202,7 @@ func (p *Program) openOutbound(context.Context) error {
 
 func (p *Program) openAPI(context.Context) (err error) {
 	p.api, err = api.New(api.Config{
-		Store: p.store, Engine: p.starter, Analytics: p.figures, Log: p.log, Metrics: p.metrics, Fail: failpoint(p.cfg.Failpoint),
+		Store: p.store, Engine: p.starter, Analytics: p.figures, Log: p.log, Metrics: p.telemetry.Registry, Traces: p.telemetry.Traces, Fail: failpoint(p.cfg.Failpoint),
 		Searcher:      &activities.Retriever{Store: p.store, Index: p.index},
 		Tester:        &activities.ToolTester{Store: p.store, Tools: p.tools},
 		Checks:        p.checks(),
@@ -207,7 +221,7 @@ func (p *Program) openWorker(ctx context.Context) error {
 	}
 	cfg := activities.Config{
 		Store: p.store, Index: p.index, Analytics: p.figures, Model: extractive.New(), Tools: p.tools, Fetcher: fetcher,
-		Engine: p.starter, Log: p.log, Fail: failpoint(p.cfg.Failpoint),
+		Engine: p.starter, Log: p.log, Fail: failpoint(p.cfg.Failpoint), Observer: p.telemetry.Observer,
 	}
 	if p.api != nil {
 		cfg.Changed = p.api.TurnChanged
@@ -269,7 +283,7 @@ func (p *Program) openProbes(context.Context) error {
 	if p.listener == nil {
 		return nil
 	}
-	p.http = api.ProbeServer(p.checks(), p.metrics, p.log)
+	p.http = api.ProbeServer(p.checks(), p.telemetry.Registry, p.log)
 	p.onClose(p.http.Close)
 	return nil
 }

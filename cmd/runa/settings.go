@@ -38,8 +38,10 @@ type Config struct {
 	CrawlSlots          int
 	History             time.Duration
 	LogLevel            slog.Level
-	Demo                bool
-	DemoListen          string
+	// Tracing sends traces to where OpenTelemetry\'s own variables say.
+	Tracing    bool
+	Demo       bool
+	DemoListen string
 	// Failpoint ends the process at a named point; for tests of crashes.
 	Failpoint string
 	// Unknown are variables that look like settings and are none.
