@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,10 @@ import (
 type server struct {
 	url    string
 	sealer *seal.Sealer
+	// db speaks to the server itself, as its operator does.
+	db *sql.DB
+	// making is held while a schema is looked for and made.
+	making *sync.Mutex
 }
 
 func newServer(tb testing.TB) *server {
@@ -32,21 +37,20 @@ func newServer(tb testing.TB) *server {
 	}
 	sealer, err := seal.Load(filepath.Join(tb.TempDir(), "keyset.json"), "")
 	require.NoError(tb, err)
-	return &server{address, sealer}
+	return serverAt(tb, address, sealer)
 }
 
-// ask speaks to the server itself, as its operator does.
-func (s *server) ask(tb testing.TB, address string) *sql.DB {
+func serverAt(tb testing.TB, address string, sealer *seal.Sealer) *server {
 	tb.Helper()
 	db, err := sql.Open("pgx", address)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
-	return db
+	return &server{address, sealer, db, &sync.Mutex{}}
 }
 
 func (s *server) exec(tb testing.TB, statement string) {
 	tb.Helper()
-	_, err := s.ask(tb, s.url).ExecContext(context.WithoutCancel(tb.Context()), statement)
+	_, err := s.db.ExecContext(context.WithoutCancel(tb.Context()), statement)
 	require.NoError(tb, err)
 }
 
@@ -61,19 +65,21 @@ func (s *server) database(tb testing.TB, with string) *server {
 	u, err := url.Parse(s.url)
 	require.NoError(tb, err)
 	u.Path = "/" + name
-	return &server{u.String(), s.sealer}
+	return serverAt(tb, u.String(), s.sealer)
 }
 
 // schema is the URL of a schema of the name, which is made until the test ends.
 func (s *server) schema(tb testing.TB, name string) string {
 	tb.Helper()
+	s.making.Lock()
+	defer s.making.Unlock()
 	quoted := pgx.Identifier{name}.Sanitize()
 	var there bool
-	err := s.ask(tb, s.url).QueryRowContext(tb.Context(), `SELECT to_regnamespace($1) IS NOT NULL`, quoted).Scan(&there)
+	err := s.db.QueryRowContext(tb.Context(), `SELECT to_regnamespace($1) IS NOT NULL`, quoted).Scan(&there)
 	require.NoError(tb, err)
 	if !there {
-		s.exec(tb, `CREATE SCHEMA IF NOT EXISTS `+quoted)
-		tb.Cleanup(func() { s.exec(tb, `DROP SCHEMA IF EXISTS `+quoted+` CASCADE`) })
+		s.exec(tb, `CREATE SCHEMA `+quoted)
+		tb.Cleanup(func() { s.exec(tb, `DROP SCHEMA `+quoted+` CASCADE`) })
 	}
 	return s.with(tb, "search_path", quoted)
 }
@@ -115,7 +121,7 @@ func TestPostgres(t *testing.T) {
 func TestPostgresPooled(t *testing.T) {
 	t.Parallel()
 	s := newServer(t).database(t, "")
-	s.url = s.with(t, "default_query_exec_mode", "exec")
+	s.url = s.with(t, "default_query_exec_mode", "exec") // of the stores; s.db goes on as it was
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) *store.Store {
 		t.Helper()
 		return s.open(t, opts)

@@ -42,7 +42,7 @@ func TestSchemaPostgres(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	address := s.schema(t, schemas.NewID("schema_"))
-	requireSchema(t, store.Config{URL: address, Sealer: s.sealer}, s.ask(t, address))
+	requireSchema(t, store.Config{URL: address, Sealer: s.sealer}, serverAt(t, address, s.sealer).db)
 }
 
 // requireSchema takes a database from nothing to a schema of the next release.
