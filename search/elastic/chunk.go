@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -29,13 +28,9 @@ func (x *Index) Put(ctx context.Context, product string, chunks []schemas.Chunk)
 	for i := range chunks {
 		items[i] = newItem("index", product, s, &chunks[i])
 	}
-	err := x.write(ctx, func(t target) error {
+	return wrap("put", x.write(ctx, func(t target) error {
 		return x.bulk(ctx, t.alias, s, items, "wait_for")
-	})
-	if err != nil {
-		return fmt.Errorf("search/elastic: put: %w", err)
-	}
-	return nil
+	}))
 }
 
 // newItem makes the lines of a bulk request for a chunk.
@@ -54,21 +49,19 @@ const deleteBatch = 5000
 // is nothing.
 func (x *Index) Delete(ctx context.Context, product string, which search.Selection) error {
 	s := scopeOf(product)
-	err := x.write(ctx, func(t target) error {
-		for {
-			n, err := x.countIn(ctx, t.alias, s, which)
-			if err != nil || n == 0 {
-				return err
-			}
-			if err := x.deleteSome(ctx, t.alias, s, which); err != nil {
-				return err
-			}
+	return wrap("delete", x.write(ctx, func(t target) error { return x.deleteIn(ctx, t.alias, s, which) }))
+}
+
+func (x *Index) deleteIn(ctx context.Context, alias string, s scope, which search.Selection) error {
+	for {
+		n, err := x.countIn(ctx, alias, s, which)
+		if err != nil || n == 0 {
+			return err
 		}
-	})
-	if err != nil {
-		return fmt.Errorf("search/elastic: delete: %w", err)
+		if err := x.deleteSome(ctx, alias, s, which); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 func (x *Index) deleteSome(ctx context.Context, alias string, s scope, which search.Selection) error {
@@ -102,10 +95,7 @@ func (x *Index) deleteSome(ctx context.Context, alias string, s scope, which sea
 // Count implements search.Index.
 func (x *Index) Count(ctx context.Context, product string, which search.Selection) (int, error) {
 	n, err := x.countIn(ctx, x.alias(), scopeOf(product), which)
-	if err != nil {
-		return 0, fmt.Errorf("search/elastic: count: %w", err)
-	}
-	return n, nil
+	return n, wrap("count", err)
 }
 
 // countIn counts what is there, also what was written a moment ago.

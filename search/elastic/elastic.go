@@ -120,10 +120,7 @@ func connect(cfg Config) (*Index, error) {
 // Ping implements search.Index: it looks for chunks of nobody.
 func (x *Index) Ping(ctx context.Context) error {
 	_, err := x.search(ctx, scopeOf(""), &query{})
-	if err != nil {
-		return fmt.Errorf("search/elastic: ping: %w", err)
-	}
-	return nil
+	return wrap("ping", err)
 }
 
 // Close implements search.Index.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,23 @@ func TestConformance(t *testing.T) {
 	searchtest.Run(t,
 		func(t *testing.T) search.Index { return apart{x, t.Name() + "/"} },
 		searchtest.Reopens(func(t *testing.T, folder string) search.Index { return apart{open(t, cfg), folder} }))
+}
+
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	var configs sync.Map
+	searchtest.RunRebuild(t,
+		func(t *testing.T) searchtest.Rebuilt {
+			cfg := config(t)
+			require.NoError(t, elastic.Migrate(t.Context(), cfg))
+			x := open(t, cfg)
+			configs.Store(x, cfg)
+			return x
+		},
+		func(t *testing.T, x searchtest.Rebuilt) searchtest.Rebuilt {
+			cfg, _ := configs.Load(x)
+			return open(t, cfg.(elastic.Config))
+		})
 }
 
 // apart is an index whose products are its own: the suite's tests share an

@@ -53,7 +53,7 @@ func passingStatus(status int) bool {
 // at once.
 func wait(n int) time.Duration {
 	most := min(firstWait<<(n-1), maxWait)
-	return most/2 + rand.N(most/2)
+	return most/2 + rand.N(most/2) //nolint:gosec // spreads retries, hides nothing
 }
 
 // sleep waits, and returns the context's error when it ends first.

@@ -34,10 +34,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer func() { _ = x.Close() }()
-	if err := x.migrate(ctx); err != nil {
-		return fmt.Errorf("search/elastic: migrate: %w", err)
-	}
-	return nil
+	return wrap("migrate", x.migrate(ctx))
 }
 
 func (x *Index) migrate(ctx context.Context) error {

@@ -25,8 +25,12 @@ func (x *Index) Put(ctx context.Context, productName string, chunks []schemas.Ch
 		if err != nil {
 			return err
 		}
+		newest, err := newestRebuild(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for i := range chunks {
-			if err := putChunk(ctx, tx, p, &chunks[i]); err != nil {
+			if err := putChunk(ctx, tx, p, newest.generation, &chunks[i]); err != nil {
 				return fmt.Errorf("chunk %s: %w", chunks[i].ID, err)
 			}
 		}
@@ -40,11 +44,17 @@ func (x *Index) Put(ctx context.Context, productName string, chunks []schemas.Ch
 
 // putChunk writes a chunk unless it is there already as it is: an index that
 // is filled again by a repeated activity does no work.
-func putChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) error {
-	num, same, err := storedChunk(ctx, tx, p, c)
-	if err != nil || same {
+func putChunk(ctx context.Context, tx *sql.Tx, p product, generation int64, c *schemas.Chunk) error {
+	have, err := storedChunk(ctx, tx, p, c.ID)
+	if err != nil || have.num != 0 && have.generation == generation && have.Chunk == *c {
 		return err
 	}
+	return replaceChunk(ctx, tx, p, generation, have.num, c)
+}
+
+// replaceChunk writes a chunk in the place of the one of that number; 0 is
+// none.
+func replaceChunk(ctx context.Context, tx *sql.Tx, p product, generation, num int64, c *schemas.Chunk) error {
 	source, err := ensureSource(ctx, tx, p, c.SourceID)
 	if err != nil {
 		return err
@@ -55,9 +65,9 @@ func putChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) erro
 		}
 	}
 	err = tx.QueryRowContext(ctx, `
-		INSERT INTO chunks (product, source, version, n, id, document, url, title, heading, text)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
-		p, source, c.Version, c.N, c.ID, c.DocumentID, c.URL, c.Title, c.Heading, c.Text).Scan(&num)
+		INSERT INTO chunks (product, source, version, n, id, document, url, title, heading, text, generation)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
+		p, source, c.Version, c.N, c.ID, c.DocumentID, c.URL, c.Title, c.Heading, c.Text, generation).Scan(&num)
 	if err != nil {
 		return err
 	}
@@ -67,20 +77,23 @@ func putChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) erro
 	return err
 }
 
-// storedChunk returns the number of the chunk of that id, 0 when there is
-// none, and whether it equals c.
-func storedChunk(ctx context.Context, tx *sql.Tx, p product, c *schemas.Chunk) (num int64, same bool, err error) {
-	var have schemas.Chunk
+// stored is a chunk as it is in the file; its num is 0 when it is not.
+type stored struct {
+	schemas.Chunk
+	num, generation int64
+}
+
+func storedChunk(ctx context.Context, tx *sql.Tx, p product, id string) (have stored, err error) {
 	err = tx.QueryRowContext(ctx, `
-		SELECT c.num, c.id, s.name, c.document, c.version, c.n, c.url, c.title, c.heading, c.text
+		SELECT c.num, c.generation, c.id, s.name, c.document, c.version, c.n, c.url, c.title, c.heading, c.text
 		FROM chunks c JOIN sources s ON s.num = c.source
-		WHERE c.product = ? AND c.id = ?`, p, c.ID).
-		Scan(&num, &have.ID, &have.SourceID, &have.DocumentID, &have.Version, &have.N,
+		WHERE c.product = ? AND c.id = ?`, p, id).
+		Scan(&have.num, &have.generation, &have.ID, &have.SourceID, &have.DocumentID, &have.Version, &have.N,
 			&have.URL, &have.Title, &have.Heading, &have.Text)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
+		err = nil
 	}
-	return num, have == *c, err
+	return have, err
 }
 
 // indexText prepares a field for the full-text table: words joined by spaces,

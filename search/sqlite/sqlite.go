@@ -49,7 +49,7 @@ var _ search.Index = (*Index)(nil)
 var schemaFiles embed.FS
 
 // schemaVersion is the number of the newest file in schema.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Open opens the file, makes it if need be, and brings its schema up to date.
 // A file of a newer schema is refused.

@@ -26,6 +26,13 @@ func TestConformance(t *testing.T) {
 		}))
 }
 
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	searchtest.RunRebuild(t,
+		func(t *testing.T) searchtest.Rebuilt { return setup(t) },
+		func(*testing.T, searchtest.Rebuilt) searchtest.Rebuilt { return nil })
+}
+
 // setup opens a fresh index and closes it at the end.
 func setup(t testing.TB) *sqlite.Index {
 	t.Helper()
