@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"runa/schemas"
@@ -277,4 +280,33 @@ func TestPostgresEncoding(t *testing.T) {
 func requireUnavailable(t *testing.T, err error) {
 	t.Helper()
 	require.Equal(t, schemas.Unavailable, schemas.CodeOf(err), "%v", err)
+}
+
+// TestPostgresPrivileges works as a role that may read and change rows, and
+// nothing else: only migrations need more.
+func TestPostgresPrivileges(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).database(t, "")
+	owner, err := store.Open(t.Context(), store.Config{URL: s.url, Migrate: true, Sealer: s.sealer})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, owner.Close()) })
+	_, err = owner.CreateProduct(t.Context(), product, "North")
+	require.NoError(t, err)
+	role := pgx.Identifier{schemas.NewID("runa_test_")}.Sanitize()
+	s.exec(t, `CREATE ROLE `+role+` LOGIN PASSWORD 's3cret'`)
+	t.Cleanup(func() { s.exec(t, `DROP OWNED BY `+role); s.exec(t, `DROP ROLE `+role) })
+	s.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO `+role)
+
+	u, err := url.Parse(s.url)
+	require.NoError(t, err)
+	u.User = url.UserPassword(strings.Trim(role, `"`), "s3cret")
+	st, err := store.Open(t.Context(), store.Config{URL: u.String(), Sealer: s.sealer})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	_, err = st.Bootstrap(t.Context(), "", "")
+	require.NoError(t, err)
+	var failed atomic.Int64
+	require.NoError(t, stubborn(t.Context(), st, "s", "msg_1", &failed))
+	requireTalks(t, st, 1)
+	require.NoError(t, st.DeleteProduct(t.Context(), product))
 }

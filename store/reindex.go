@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"time"
 )
 
 // PagePlace is where a walk over the pages of a product stands: behind the page
@@ -35,4 +37,26 @@ func (s *Store) PageTexts(ctx context.Context, product string, after PagePlace, 
 		p.Markdown = string(text)
 		return p, err
 	})
+}
+
+// NextProduct returns the product behind another in the order of ids, "" behind
+// the last.
+func (s *Store) NextProduct(ctx context.Context, after string) (string, error) {
+	var id string
+	err := s.reader().row(ctx, `SELECT id FROM products WHERE deleted_at IS NULL AND id > ? ORDER BY id LIMIT 1`, after).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// LeasesEnd is when the last of the leases of now runs out: what was written
+// to an index before now has its record by then, or never. Zero is no lease.
+func (s *Store) LeasesEnd(ctx context.Context) (time.Time, error) {
+	var until int64
+	err := s.reader().row(ctx, `SELECT coalesce(max(lease_until), 0) FROM pages`).Scan(&until)
+	if err != nil || until <= s.now() {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(until).UTC(), nil
 }

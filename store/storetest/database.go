@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"runa/schemas"
 	"runa/store"
 )
 
@@ -15,6 +16,7 @@ func databaseTests() tests {
 		"what was answered is there":      reopened,
 		"two processes work together":     twoProcesses,
 		"first starts of many at once":    firstStarts,
+		"first keys of many at once":      firstKeys,
 		"a closed store answers no more":  closed,
 		"two stores see each other's act": seeEachOther,
 	}
@@ -65,6 +67,35 @@ func firstStarts(t *testing.T, f *fixture) {
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, keys.Load())
+}
+
+// firstKeys lets many that have opened a new database make what it has once.
+func firstKeys(t *testing.T, f *fixture) {
+	var stores []*store.Store
+	for range 4 {
+		stores = append(stores, f.fresh(t))
+	}
+	var keys, products atomic.Int64
+	bootstrap := func(productKey string) func(i int) error {
+		return func(i int) error {
+			made, err := stores[i%len(stores)].Bootstrap(f.ctx, productKey, "")
+			if made.Product != "" {
+				products.Add(1)
+			}
+			if made.Operator != "" {
+				keys.Add(1)
+			}
+			return err
+		}
+	}
+	require.NoError(t, together(20, bootstrap("")))
+	require.EqualValues(t, 1, products.Load())
+	require.EqualValues(t, 1, keys.Load())
+	require.NoError(t, together(20, bootstrap("a key that is given to all of them")))
+	f.Store = stores[0]
+	list, err := f.Keys(f.ctx, schemas.DefaultProduct, store.ListOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 1, list.Total, "the given key took the place of the one that was made")
 }
 
 func closed(t *testing.T, f *fixture) {

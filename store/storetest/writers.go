@@ -28,6 +28,7 @@ func writerTests() tests {
 		"the frontier of a source":         writersOfFrontier,
 		"claims of a step":                 writersOfStep,
 		"a product that is deleted":        writersOfDeleted,
+		"a turn that is read meanwhile":    writersOfRead,
 		"a turn of two drafts":             writersOfTurn,
 		"a refusal, asked for many times":  writersOfRefusal,
 		"sources that are made and undone": writersOfUndone,
@@ -272,6 +273,47 @@ func writersOfDeleted(t *testing.T, f *fixture) {
 	})
 	require.NoError(t, err)
 	f.requireNothing(t, north)
+}
+
+// writersOfRead read turns while their steps are stored: an outcome is there
+// with all of its calls, and no call without the outcome that asked for it.
+func writersOfRead(t *testing.T, f *fixture) {
+	f.open(t, "s", "msg_1", schemas.TurnRunning)
+	var done atomic.Bool
+	stores := f.several(t)
+	err := together(len(stores), func(i int) error {
+		if i > 0 {
+			for !done.Load() {
+				turn, err := stores[i].Turn(f.ctx, north, "msg_1")
+				if err != nil {
+					return err
+				}
+				asked := 0
+				for _, step := range turn.Steps {
+					if step.Outcome != nil {
+						asked += len(step.Outcome.Calls)
+					}
+				}
+				if asked != len(turn.Calls) {
+					return fmt.Errorf("%d calls were asked for, %d are there", asked, len(turn.Calls))
+				}
+			}
+			return nil
+		}
+		defer done.Store(true)
+		for n := 1; n <= 50; n++ {
+			claim, err := f.ClaimStep(f.ctx, north, "msg_1", n, nil)
+			if err != nil {
+				return err
+			}
+			_, err = f.StoreStep(f.ctx, north, "msg_1", n, claim.Claim, store.StepOutcome{}, []store.NewCall{newCall("a"), newCall("b")})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
 }
 
 // talk is a turn from its draft to its end.
