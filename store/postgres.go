@@ -21,7 +21,7 @@ import (
 // postgresDialect is a server that several processes write to at once.
 // Transactions that write are READ COMMITTED: each statement sees what is
 // committed when it begins, so a row whose state decides is locked first.
-// Locks are taken in one order: product, source or conversation, turn, call.
+// Locks are taken in one order: product, source, draft, conversation, turn, call.
 // An insert that another may make too says what happens then (ON CONFLICT) or
 // stands behind such a lock, so a unique violation is a mistake.
 //

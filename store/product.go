@@ -56,13 +56,13 @@ func (s *Store) RenameProduct(ctx context.Context, id, name string) error {
 
 // DeleteProduct closes a product: its keys are revoked, its sources get their
 // tombstones, its conversations and tools are erased, in one transaction. Its
-// id is never used again. Purging the sources is the sweep's.
+// id is never used again. Purging the sources is the sweep's. Turns that were
+// being opened meanwhile are erased when they are: many may be, at any moment,
+// and waiting for none to be would be for ever.
 func (s *Store) DeleteProduct(ctx context.Context, id string) error {
-	return s.update(ctx, func(t *tx) error {
-		if err := t.endProduct(ctx, id); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE products SET deleted_at = ? WHERE id = ?`, t.now, id); err != nil {
+	err := s.update(ctx, func(t *tx) error {
+		changed, err := t.exec(ctx, `UPDATE products SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL`, t.now, id)
+		if err := missing(changed, err, "product", id); err != nil {
 			return err
 		}
 		for _, statement := range []string{
@@ -73,20 +73,29 @@ func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		for _, table := range []string{"conversations", "messages", "drafts", "turns", "steps", "calls", "tools", "idempotency"} {
-			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE product = ?`, id); err != nil {
-				return err
-			}
+		return t.erase(ctx, id)
+	})
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(t *tx) error {
+		err := t.row(ctx, `SELECT id FROM products WHERE id = ?`+t.dialect.endRow("products"), id).Scan(&id)
+		if err != nil {
+			return err
 		}
-		return nil
+		return t.erase(ctx, id)
 	})
 }
 
-// endProduct waits for those that are making something of the product, so that
-// it is seen, and lets no other begin.
-func (t *tx) endProduct(ctx context.Context, id string) error {
-	err := t.row(ctx, `SELECT id FROM products WHERE id = ? AND deleted_at IS NULL`+t.dialect.endRow("products"), id).Scan(&id)
-	return notFound(err, "product", id)
+// erase deletes what a product holds, in the order in which a turn is opened
+// and runs: that is the order of its locks.
+func (t *tx) erase(ctx context.Context, product string) error {
+	for _, table := range []string{"drafts", "conversations", "messages", "turns", "steps", "calls", "tools", "idempotency"} {
+		if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE product = ?`, product); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mustLive is NotFound for a product that is not there: nothing more is made

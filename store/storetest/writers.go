@@ -248,8 +248,9 @@ func writersOfDeleted(t *testing.T, f *fixture) {
 			return err
 		},
 		func(s *store.Store, n string) error { _, _, err := s.CreateKey(f.ctx, north, n); return err },
-		func(s *store.Store, n string) error { return f.talk(s, n) },
-		func(s *store.Store, n string) error { return f.talk(s, n) },
+	}
+	for range 12 { // at each moment one of them is opening a turn
+		makers = append(makers, func(s *store.Store, n string) error { return f.talk(s, n) })
 	}
 	stores := f.several(t)
 	var made atomic.Int64
