@@ -27,8 +27,8 @@ type ClusterConfig struct {
 	DatabasePrefix string
 	// MaxConns bounds the connections of each service to temporal; a quarter of
 	// it goes to temporal_visibility. Default: 12, so at most 60 for all four
-	// services in one process or in four; connections are closed after a minute
-	// without use.
+	// services in one process or in four; 64 workflows at a time took 35.
+	// Connections are closed after a minute without use.
 	MaxConns int
 	// Services are those that run here: frontend, history, matching, worker.
 	// Default: all.
@@ -52,7 +52,9 @@ type ClusterConfig struct {
 	// hour; a change is applied at the next start. Default: 72 h.
 	Retention time.Duration
 	// NumHistoryShards bounds how many history processes can share the work. It
-	// is fixed when the database is made; later values are ignored. Default: 64.
+	// is fixed when the database is made; later values are ignored. Measured
+	// against 4: 64 cost 15 MB and half a second of the start, 512 cost 80 MB and
+	// five seconds; latency is the same. Default: 64.
 	NumHistoryShards int
 	// Logger gets what the server logs at Warn and above. Default: discarded.
 	Logger *slog.Logger
