@@ -103,7 +103,7 @@ func turnOf(t *testing.T, b *activitiestest.Bench, key activities.TurnKey) store
 type index struct {
 	search.Index
 	search func(ctx context.Context, q search.Query) ([]search.Match, error)
-	put    func(ctx context.Context, chunks []schemas.Chunk) error
+	put    func(ctx context.Context, chunks []search.Entry) error
 }
 
 func (i *index) Search(ctx context.Context, product string, q search.Query) ([]search.Match, error) {
@@ -113,7 +113,7 @@ func (i *index) Search(ctx context.Context, product string, q search.Query) ([]s
 	return i.Index.Search(ctx, product, q)
 }
 
-func (i *index) Put(ctx context.Context, product string, chunks []schemas.Chunk) error {
+func (i *index) Put(ctx context.Context, product string, chunks []search.Entry) error {
 	if i.put != nil {
 		if err := i.put(ctx, chunks); err != nil {
 			return err

@@ -214,11 +214,11 @@ func (b *batch) index(ctx context.Context, result store.PageResult, p crawl.Page
 	return b.record(ctx, result)
 }
 
-func (b *batch) chunks(lease store.Lease, p crawl.Page) []schemas.Chunk {
+func (b *batch) chunks(lease store.Lease, p crawl.Page) []search.Entry {
 	sections := crawl.Split(crawl.Document{Title: p.Title, URL: lease.URL, Markdown: p.Markdown})
-	chunks := make([]schemas.Chunk, len(sections))
+	chunks := make([]search.Entry, len(sections))
 	for n, s := range sections {
-		chunks[n] = schemas.Chunk{
+		chunks[n].Chunk = schemas.Chunk{
 			ID: chunkID(b.in.Source, lease, n), SourceID: b.in.Source, DocumentID: lease.ID, Version: lease.Version, N: n,
 			URL: s.URL, Title: p.Title, Heading: s.Heading, Text: s.Text,
 		}

@@ -389,9 +389,9 @@ func TestFinishCrawlTidiesTheIndex(t *testing.T) {
 	key := b.Source(t, s.URL, quick())
 	crawlAll(t, b, key)
 	for _, path := range []string{"/", "/gone"} {
-		require.NoError(t, b.Index.Put(t.Context(), product, []schemas.Chunk{{
+		require.NoError(t, b.Index.Put(t.Context(), product, search.Entries([]schemas.Chunk{{
 			ID: "stray" + path, SourceID: key.Source, DocumentID: store.DocumentID(key.Source, s.URL+path), Version: 77, Text: "stray root",
-		}}))
+		}})))
 	}
 	for range 2 {
 		require.NoError(t, run(t, b, b.FinishCrawl, activities.FinishCrawlInput{SourceKey: key}))
@@ -413,7 +413,7 @@ func TestFinishCrawlSaysWhyItCameToNothing(t *testing.T) {
 func TestIndexThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := serve(t, pagesAt(map[string]string{"/": page("root")}))
-	broken := &index{put: func(context.Context, []schemas.Chunk) error { return errors.New("index is away") }}
+	broken := &index{put: func(context.Context, []search.Entry) error { return errors.New("index is away") }}
 	b := activitiestest.New(t, func(cfg *activities.Config) { broken.Index, cfg.Index = cfg.Index, broken })
 	key := b.Source(t, s.URL, quick())
 	require.NoError(t, run(t, b, b.Discover, key))

@@ -59,10 +59,10 @@ func know(t *testing.T, b *activitiestest.Bench, text string) {
 	leases, err := b.Store.LeasePages(ctx, product, key.Source, key.Run, "test", 1, time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	require.Len(t, leases, 1)
-	require.NoError(t, b.Index.Put(ctx, product, []schemas.Chunk{{
+	require.NoError(t, b.Index.Put(ctx, product, search.Entries([]schemas.Chunk{{
 		ID: "c1", SourceID: key.Source, DocumentID: leases[0].ID, Version: leases[0].Version,
 		URL: "http://help.test/", Title: "Prices", Heading: "Plans", Text: text,
-	}}))
+	}})))
 	_, _, err = b.Store.RecordPage(ctx, product, key.Source, key.Run, store.PageResult{
 		Lease: leases[0], State: schemas.PageIndexed, Reason: schemas.ReasonIndexed, NewHash: "h", Chunks: 1,
 	}, limits)

@@ -3,8 +3,6 @@ package search
 import (
 	"context"
 	"errors"
-
-	"runa/schemas"
 )
 
 // ErrRebuild says that the rebuild is not the one under way.
@@ -31,7 +29,7 @@ type Rebuilder interface {
 	// Fill adds chunks to the next generation alone. A chunk that is in it
 	// already stays as it is: it was put meanwhile, and is newer. ErrRebuild
 	// when id is not under way.
-	Fill(ctx context.Context, id, product string, chunks []schemas.Chunk) error
+	Fill(ctx context.Context, id, product string, chunks []Entry) error
 	// DeleteNext removes chunks from the next generation alone: those that were
 	// filled in from records that changed meanwhile. ErrRebuild when id is not
 	// under way.

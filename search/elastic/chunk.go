@@ -1,7 +1,9 @@
 package elastic
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -19,9 +21,12 @@ type document struct {
 }
 
 // Put implements search.Index.
-func (x *Index) Put(ctx context.Context, product string, chunks []schemas.Chunk) error {
+func (x *Index) Put(ctx context.Context, product string, chunks []search.Entry) error {
 	if len(chunks) == 0 {
 		return ctx.Err()
+	}
+	if err := search.ValidateEntries(chunks); err != nil {
+		return wrap("put", err)
 	}
 	s := scopeOf(product)
 	items := make([]item, len(chunks))
@@ -29,15 +34,22 @@ func (x *Index) Put(ctx context.Context, product string, chunks []schemas.Chunk)
 		items[i] = newItem("index", product, s, &chunks[i])
 	}
 	return wrap("put", x.write(ctx, func(t target) error {
+		if err := x.ensureFields(ctx, t, chunks); err != nil {
+			return err
+		}
 		return x.bulk(ctx, t.alias, s, items, "wait_for")
 	}))
 }
 
 // newItem makes the lines of a bulk request for a chunk.
-func newItem(action, product string, s scope, c *schemas.Chunk) item {
-	words, length := s.terms(c)
+func newItem(action, product string, s scope, c *search.Entry) item {
+	words, length := s.terms(&c.Chunk)
 	body := encode(clause{action: clause{"_id": s.documentID(c.ID)}})
-	body.Write(encode(document{Chunk: *c, Product: product, Scope: s.key, Words: words, Length: length}).Bytes())
+	body.Write(encode(document{Chunk: c.Chunk, Product: product, Scope: s.key, Words: words, Length: length}).Bytes())
+	if c.Vector != nil {
+		body.Truncate(body.Len() - len("}\n")) // the field's name is not one that a struct could have
+		_, _ = fmt.Fprintf(body, `,%q:%s}`+"\n", vectorField(c.Vector), bytes.TrimSpace(encode(c.Vector.Values).Bytes()))
+	}
 	return item{c.ID, body.Bytes()}
 }
 
@@ -131,6 +143,9 @@ func selection(which search.Selection) clause {
 	must := []clause{{"term": clause{"sourceId": which.Source}}}
 	if which.Document != "" {
 		must = append(must, clause{"term": clause{"documentId": which.Document}})
+	}
+	if which.Version != 0 {
+		must = append(must, clause{"term": clause{"version": which.Version}})
 	}
 	not := []clause{}
 	if which.KeepVersion != 0 {

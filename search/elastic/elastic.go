@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -71,6 +72,7 @@ type Index struct {
 	cfg       Config
 	client    *elasticsearch.BaseClient
 	transport *http.Transport
+	fields    sync.Map // of vectors, that indices are known to have: "index/field"
 }
 
 var _ search.Index = (*Index)(nil)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"runa/schemas"
 	"runa/search"
 	"runa/search/elastic"
 	"runa/search/searchtest"
@@ -51,7 +50,7 @@ type apart struct {
 	prefix string
 }
 
-func (a apart) Put(ctx context.Context, product string, chunks []schemas.Chunk) error {
+func (a apart) Put(ctx context.Context, product string, chunks []search.Entry) error {
 	return a.Index.Put(ctx, a.prefix+product, chunks)
 }
 

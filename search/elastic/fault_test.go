@@ -95,15 +95,15 @@ func some(p http.Handler, w http.ResponseWriter, r *http.Request, status func(i 
 	respond(w, http.StatusOK, string(body))
 }
 
-func numbered(n int) []schemas.Chunk {
-	chunks := make([]schemas.Chunk, n)
-	for i := range chunks {
-		chunks[i] = schemas.Chunk{ID: fmt.Sprintf("chunk-%03d", i), SourceID: "a", DocumentID: "d", Version: 1, N: i, Text: "apples"}
+func entries(n int) []search.Entry {
+	list := make([]search.Entry, n)
+	for i := range list {
+		list[i].Chunk = schemas.Chunk{ID: fmt.Sprintf("chunk-%03d", i), SourceID: "a", DocumentID: "d", Version: 1, N: i, Text: "apples"}
 	}
-	return chunks
+	return list
 }
 
-// requireChunks expects the n chunks of numbered, each once.
+// requireChunks expects the n chunks of entries, each once.
 func requireChunks(t *testing.T, x search.Index, n int) {
 	t.Helper()
 	have, err := x.Count(t.Context(), "north", search.Selection{Source: "a"})
@@ -172,7 +172,7 @@ func TestPutIsRepeated(t *testing.T) {
 			x := faulty(t, func(w http.ResponseWriter, r *http.Request, what string, n int) bool {
 				return what == "_bulk" && fault(w, r, n)
 			})
-			require.NoError(t, x.Put(t.Context(), "north", numbered(50)))
+			require.NoError(t, x.Put(t.Context(), "north", entries(50)))
 			requireChunks(t, x, 50)
 		})
 	}
@@ -199,7 +199,7 @@ func TestPutIsRefused(t *testing.T) {
 		some(to, w, r, func(i int) int { return []int{0, 429, 409, 400}[i%4] })
 		return true
 	})
-	err := x.Put(t.Context(), "north", numbered(8))
+	err := x.Put(t.Context(), "north", entries(8))
 	require.ErrorContains(t, err, "chunk-003: status 400 test_exception: as the test wants")
 	require.EqualValues(t, 1, sent.Load())
 }
@@ -222,7 +222,7 @@ func TestDeadline(t *testing.T) {
 				return what != "test" && !strings.HasSuffix(what, "*") && fault(w, r)
 			})
 			calls := map[string]func(ctx context.Context) error{
-				"put":    func(ctx context.Context) error { return x.Put(ctx, "north", numbered(3)) },
+				"put":    func(ctx context.Context) error { return x.Put(ctx, "north", entries(3)) },
 				"delete": func(ctx context.Context) error { return x.Delete(ctx, "north", search.Selection{Source: "a"}) },
 				"count": func(ctx context.Context) error {
 					_, err := x.Count(ctx, "north", search.Selection{Source: "a"})
@@ -274,7 +274,7 @@ func TestPutAtOnce(t *testing.T) {
 	x := setup(t)
 	errs := make(chan error)
 	for range 100 {
-		go func() { errs <- x.Put(t.Context(), "north", numbered(1)) }()
+		go func() { errs <- x.Put(t.Context(), "north", entries(1)) }()
 	}
 	for range 100 {
 		require.NoError(t, <-errs)

@@ -64,7 +64,7 @@ func TestMigrate(t *testing.T) {
 	}
 	require.Equal(t, []string{cfg.Prefix + "-chunks-v1-first"}, indices(t, cfg))
 	x := open(t, cfg)
-	require.NoError(t, x.Put(t.Context(), "north", numbered(3)))
+	require.NoError(t, x.Put(t.Context(), "north", entries(3)))
 	require.NoError(t, elastic.Migrate(t.Context(), cfg))
 	requireChunks(t, x, 3)
 	require.NoError(t, x.Close())
@@ -83,7 +83,7 @@ func TestMigrateUpgrades(t *testing.T) {
 	create(0)
 	require.NoError(t, elastic.Migrate(t.Context(), cfg))
 	x := open(t, cfg)
-	require.NoError(t, x.Put(t.Context(), "north", numbered(3)))
+	require.NoError(t, x.Put(t.Context(), "north", entries(3)))
 	requireChunks(t, x, 3)
 	require.NoError(t, x.Close())
 
@@ -101,7 +101,7 @@ func TestIndexIsGone(t *testing.T) {
 	x := open(t, cfg)
 	dropIndices(t, cfg)
 	start := time.Now()
-	require.ErrorContains(t, x.Put(t.Context(), "north", numbered(1)), "run \"runa migrate\"")
+	require.ErrorContains(t, x.Put(t.Context(), "north", entries(1)), "run \"runa migrate\"")
 	require.Error(t, x.Delete(t.Context(), "north", search.Selection{Source: "a"}))
 	require.Error(t, x.Ping(t.Context()))
 	_, err := x.Count(t.Context(), "north", search.Selection{Source: "a"})

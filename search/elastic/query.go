@@ -10,6 +10,7 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"runa/schemas"
+	"runa/search"
 )
 
 // query is one search of a product's chunks: how many there are, and the first
@@ -18,6 +19,7 @@ type query struct {
 	filter []clause
 	// should gives the score; a chunk to which none applies is not found.
 	should []clause
+	vector *search.Vector // finds by nearness, instead of should
 	size   int
 	counts clause // aggregations
 	// everyone counts the chunks of all products and shows nothing of them;
@@ -39,6 +41,10 @@ func (s scope) body(q *query) clause {
 		of["should"], of["minimum_should_match"] = q.should, 1
 	}
 	body := clause{"query": found, "size": q.size, "_source": fields}
+	if q.vector != nil {
+		delete(body, "query")
+		body["knn"] = s.near(q)
+	}
 	if q.size == 0 {
 		body["track_total_hits"] = true
 	} else {
@@ -49,6 +55,15 @@ func (s scope) body(q *query) clause {
 		body["aggs"] = q.counts
 	}
 	return body
+}
+
+// matches are what was found, with the scores of Elasticsearch.
+func (a *answer) matches() []search.Match {
+	matches := make([]search.Match, len(a.Hits.Hits))
+	for i, hit := range a.Hits.Hits {
+		matches[i] = search.Match{Chunk: hit.Source, Score: hit.Score}
+	}
+	return matches
 }
 
 // answer is what comes back for a query.

@@ -23,6 +23,9 @@ func TestQueriesNameTheProduct(t *testing.T) {
 	} {
 		require.Contains(t, s.body(q)["query"].(clause)["bool"].(clause)["filter"], own, name)
 	}
+	near := s.body(&query{vector: &search.Vector{Space: "x", Values: []float32{1}}, size: 10})
+	require.NotContains(t, near, "query")
+	require.Contains(t, near["knn"].(clause)["filter"].(clause)["bool"].(clause)["filter"], own)
 	for _, which := range []search.Selection{{Source: "a"}, {Source: "a", Document: "d"}, {Source: "a", KeepVersion: 3}, {}} {
 		require.Contains(t, s.selection(which)["bool"].(clause)["filter"], own)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
-	"runa/schemas"
 	"runa/search"
 )
 
@@ -69,8 +68,14 @@ func (x *Index) underWay(ctx context.Context, id string) error {
 }
 
 // Fill implements search.Rebuilder.
-func (x *Index) Fill(ctx context.Context, id, product string, chunks []schemas.Chunk) error {
+func (x *Index) Fill(ctx context.Context, id, product string, chunks []search.Entry) error {
+	if err := search.ValidateEntries(chunks); err != nil {
+		return wrap("fill", err)
+	}
 	if err := x.underWay(ctx, id); err != nil {
+		return wrap("fill", err)
+	}
+	if err := x.ensureFields(ctx, target{x.nextAlias(), x.nextIndex(id)}, chunks); err != nil {
 		return wrap("fill", err)
 	}
 	s := scopeOf(product)

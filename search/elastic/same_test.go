@@ -22,11 +22,11 @@ func TestSameAnswers(t *testing.T) {
 	embedded, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "search.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, embedded.Close()) })
-	require.NoError(t, ours.Put(t.Context(), "north", c.Chunks))
-	require.NoError(t, embedded.Put(t.Context(), "north", c.Chunks))
+	require.NoError(t, ours.Put(t.Context(), "north", search.Entries(c.Chunks)))
+	require.NoError(t, embedded.Put(t.Context(), "north", search.Entries(c.Chunks)))
 
 	sameAnswers(t, c, ours, embedded)
-	require.NoError(t, ours.Put(t.Context(), "south", twisted(c.Chunks, 5_600)))
+	require.NoError(t, ours.Put(t.Context(), "south", search.Entries(twisted(c.Chunks, 5_600))))
 	sameAnswers(t, c, ours, embedded)
 }
 

@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -10,42 +9,68 @@ import (
 	"runa/search"
 )
 
-// Search implements search.Index.
+// Search implements search.Index. It sends a request to count and one to find.
 func (x *Index) Search(ctx context.Context, product string, q search.Query) ([]search.Match, error) {
-	question := search.ParseQuestion(q.Text)
-	if len(q.Sources) == 0 || len(question.Words) == 0 || q.Limit < 1 {
+	if err := q.Vector.Validate(); err != nil {
+		return nil, wrap("search", err)
+	}
+	if len(q.Sources) == 0 || q.Limit < 1 {
 		return []search.Match{}, ctx.Err()
 	}
-	matches, err := x.lexical(ctx, scopeOf(product), question, q)
+	s, question := scopeOf(product), search.ParseQuestion(q.Text)
+	c := &counts{}
+	if len(question.Words) > 0 {
+		var err error
+		if c, err = x.count(ctx, s, question.Words); err != nil {
+			return nil, wrap("search", err)
+		}
+	}
+	matches, err := x.find(ctx, s, question, c, q)
 	if err != nil {
-		return nil, fmt.Errorf("search/elastic: search: %w", err)
+		return nil, wrap("search", err)
 	}
 	return search.Best(matches, q.Limit), nil
 }
 
-// lexical returns the best chunks by single words, then rescored.
-func (x *Index) lexical(ctx context.Context, s scope, question search.Question, q search.Query) ([]search.Match, error) {
-	c, err := x.count(ctx, s, question.Words)
-	words := s.weighted(question.Words, c)
-	if err != nil || len(words) == 0 {
-		return []search.Match{}, err
-	}
+// find returns the best chunks: by single words, then rescored, and by vector.
+func (x *Index) find(ctx context.Context, s scope, question search.Question, c *counts, q search.Query) ([]search.Match, error) {
 	want := max(search.MinCandidates, 2*q.Limit)
-	answers, err := x.search(ctx, s, &query{
-		filter: []clause{anySource(q.Sources)},
-		should: words,
-		size:   want + want/2, // Elasticsearch's order is not quite ours
-	})
+	sources := []clause{anySource(q.Sources)}
+	var queries []*query
+	words := s.weighted(question.Words, c)
+	if len(words) > 0 {
+		// Elasticsearch's order is not quite ours.
+		queries = append(queries, &query{filter: sources, should: words, size: want + want/2})
+	}
+	if q.Vector != nil {
+		queries = append(queries, &query{filter: sources, vector: q.Vector, size: want})
+	}
+	if len(queries) == 0 {
+		return []search.Match{}, ctx.Err()
+	}
+	answers, err := x.search(ctx, s, queries...)
 	if err != nil {
 		return nil, err
 	}
-	matches := make([]search.Match, len(answers[0].Hits.Hits))
-	for i, hit := range answers[0].Hits.Hits {
-		matches[i] = search.Match{Chunk: hit.Source, Score: c.score(&hit.Source, question.Words)}
+	var lexical []search.Match
+	if len(words) > 0 {
+		lexical = rank(answers[0].matches(), question, c, want)
+	}
+	if q.Vector == nil {
+		return lexical, nil
+	}
+	return search.Fuse(lexical, answers[len(answers)-1].matches()), nil
+}
+
+// rank scores the candidates as FTS5 would and adds the pairs to the best of
+// them.
+func rank(matches []search.Match, question search.Question, c *counts, want int) []search.Match {
+	for i := range matches {
+		matches[i].Score = c.score(&matches[i].Chunk, question.Words)
 	}
 	matches = search.Best(matches, want)
 	search.Rescore(matches, question, nil)
-	return matches, nil
+	return matches
 }
 
 // count counts the product's chunks and those of them that have each word.
@@ -59,7 +84,7 @@ func (x *Index) count(ctx context.Context, s scope, words []string) (*counts, er
 		"words":  clause{"filters": clause{"filters": filters}},
 	}})
 	if err != nil {
-		return &counts{}, err
+		return nil, err
 	}
 	everyone, got := answers[0].Hits.Total.Value, answers[1]
 	c := &counts{

@@ -42,20 +42,22 @@ func RunRebuild(t *testing.T, open func(t *testing.T) Rebuilt, again func(t *tes
 	}
 }
 
+func entries(chunks ...schemas.Chunk) []search.Entry { return search.Entries(chunks) }
+
 func rebuildAnswers(t *testing.T, x, other Rebuilt) {
 	kept, gone := chunk("a", "kept", 0, "apples"), chunk("a", "gone", 0, "apples and pears")
 	put(t, x, north, kept, gone, chunk("a", "deleted", 0, "apples"))
 	put(t, x, south, chunk("a", "kept", 0, "apples"))
 	before := find(t, x, north, "apples", "a")
 	require.NoError(t, x.StartRebuild(t.Context(), "r1"))
-	require.NoError(t, x.Fill(t.Context(), "r1", north, []schemas.Chunk{kept, chunk("a", "deleted", 0, "apples")}))
-	require.NoError(t, x.Fill(t.Context(), "r1", south, []schemas.Chunk{chunk("a", "kept", 0, "apples")}))
+	require.NoError(t, x.Fill(t.Context(), "r1", north, entries(kept, chunk("a", "deleted", 0, "apples"))))
+	require.NoError(t, x.Fill(t.Context(), "r1", south, entries(chunk("a", "kept", 0, "apples"))))
 	require.Equal(t, before, find(t, other, north, "apples", "a"), "a rebuild moves no answer")
 
 	put(t, other, north, chunk("a", "new", 0, "new apples"))
 	require.NoError(t, other.Delete(t.Context(), north, search.Selection{Source: "a", Document: "deleted"}))
 	require.Len(t, find(t, x, north, "apples", "a"), 3)
-	require.NoError(t, x.Fill(t.Context(), "r1", north, []schemas.Chunk{chunk("a", "new", 0, "old apples"), chunk("b", "stale", 0, "apples")}))
+	require.NoError(t, x.Fill(t.Context(), "r1", north, entries(chunk("a", "new", 0, "old apples"), chunk("b", "stale", 0, "apples"))))
 	require.NoError(t, x.DeleteNext(t.Context(), "r1", north, search.Selection{Source: "b"}))
 	require.Len(t, find(t, x, north, "apples", "a"), 3)
 
@@ -73,16 +75,16 @@ func rebuildAnswers(t *testing.T, x, other Rebuilt) {
 
 func rebuildAlone(t *testing.T, x, other Rebuilt) {
 	ctx := t.Context()
-	require.ErrorIs(t, x.Fill(ctx, "r1", north, []schemas.Chunk{chunk("a", "one", 0, "apples")}), search.ErrRebuild)
+	require.ErrorIs(t, x.Fill(ctx, "r1", north, entries(chunk("a", "one", 0, "apples"))), search.ErrRebuild)
 	require.ErrorIs(t, x.DeleteNext(ctx, "r1", north, search.Selection{Source: "a"}), search.ErrRebuild)
 	require.ErrorIs(t, x.FinishRebuild(ctx, "r1"), search.ErrRebuild)
 	require.NoError(t, x.AbortRebuild(ctx, "r1"))
 	require.NoError(t, x.StartRebuild(ctx, "r1"))
 	require.Error(t, other.StartRebuild(ctx, "r2"))
-	require.ErrorIs(t, other.Fill(ctx, "r2", north, []schemas.Chunk{chunk("a", "one", 0, "apples")}), search.ErrRebuild)
+	require.ErrorIs(t, other.Fill(ctx, "r2", north, entries(chunk("a", "one", 0, "apples"))), search.ErrRebuild)
 	require.ErrorIs(t, other.FinishRebuild(ctx, "r2"), search.ErrRebuild)
 	require.NoError(t, other.AbortRebuild(ctx, "r2"))
-	require.NoError(t, other.Fill(ctx, "r1", north, []schemas.Chunk{chunk("a", "one", 0, "apples")}), "any process may go on")
+	require.NoError(t, other.Fill(ctx, "r1", north, entries(chunk("a", "one", 0, "apples"))), "any process may go on")
 	require.NoError(t, other.FinishRebuild(ctx, "r1"))
 	require.ErrorIs(t, x.StartRebuild(ctx, "r1"), search.ErrRebuild, "what is finished does not begin again")
 	require.NoError(t, x.StartRebuild(ctx, "r2"))
@@ -94,7 +96,7 @@ func rebuildRepeated(t *testing.T, x, other Rebuilt) {
 	put(t, x, north, chunk("a", "gone", 0, "apples"))
 	for range 2 {
 		require.NoError(t, x.StartRebuild(t.Context(), "r1"))
-		require.NoError(t, x.Fill(t.Context(), "r1", north, []schemas.Chunk{chunk("a", "one", 0, "apples")}))
+		require.NoError(t, x.Fill(t.Context(), "r1", north, entries(chunk("a", "one", 0, "apples"))))
 		require.NoError(t, other.Fill(t.Context(), "r1", north, nil))
 		require.NoError(t, other.DeleteNext(t.Context(), "r1", north, search.Selection{Source: "b"}))
 	}
@@ -110,7 +112,7 @@ func rebuildRepeated(t *testing.T, x, other Rebuilt) {
 func rebuildAborted(t *testing.T, x, other Rebuilt) {
 	put(t, x, north, chunk("a", "one", 0, "apples"), chunk("a", "two", 0, "apples"))
 	require.NoError(t, x.StartRebuild(t.Context(), "r1"))
-	require.NoError(t, x.Fill(t.Context(), "r1", north, []schemas.Chunk{chunk("a", "one", 0, "apples")}))
+	require.NoError(t, x.Fill(t.Context(), "r1", north, entries(chunk("a", "one", 0, "apples"))))
 	put(t, other, north, chunk("a", "three", 0, "apples"))
 	for range 2 {
 		require.NoError(t, other.AbortRebuild(t.Context(), "r1"))
@@ -138,10 +140,10 @@ func rebuildInUse(t *testing.T, x, other Rebuilt) {
 	for r := range 2 {
 		id := fmt.Sprintf("r%d", r)
 		require.NoError(t, x.StartRebuild(t.Context(), id))
-		require.NoError(t, x.Fill(t.Context(), id, north, []schemas.Chunk{chunk("kept", "one", 0, "apples")}))
-		require.NoError(t, x.Fill(t.Context(), id, north, []schemas.Chunk{
+		require.NoError(t, x.Fill(t.Context(), id, north, entries(chunk("kept", "one", 0, "apples"))))
+		require.NoError(t, x.Fill(t.Context(), id, north, entries(
 			chunk("s0", "base", 0, "apples"), chunk("s1", "base", 0, "apples"), chunk("s2", "base", 0, "apples"), chunk("s3", "base", 0, "apples"),
-		}))
+		)))
 		require.NoError(t, x.FinishRebuild(t.Context(), id))
 	}
 	stop()
@@ -161,7 +163,7 @@ func useUntil(until, ctx context.Context, x Rebuilt, source string, round *int) 
 	for until.Err() == nil || *round == 0 {
 		*round++
 		last := versioned(source, "one", int64(*round), 0, "apples")
-		if err := x.Put(ctx, north, []schemas.Chunk{last, chunk(source, "base", 0, "apples")}); err != nil {
+		if err := x.Put(ctx, north, entries(last, chunk(source, "base", 0, "apples"))); err != nil {
 			return err
 		}
 		if err := x.Delete(ctx, north, search.Selection{Source: source, Document: "one", KeepVersion: last.Version}); err != nil {

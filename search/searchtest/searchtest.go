@@ -45,7 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) search.Index, capabilities ...Cap
 		"put replaces":                putReplaces,
 		"delete by source":            deleteBySource,
 		"delete by document":          deleteByDocument,
-		"delete keeps a version":      deleteKeepsVersion,
+		"delete by version":           deleteByVersion,
 		"delete of nothing":           deleteNothing,
 		"count follows selection":     countFollows,
 		"products are apart":          productsApart,
@@ -60,6 +60,11 @@ func Run(t *testing.T, open func(t *testing.T) search.Index, capabilities ...Cap
 		"any text can be put":         anyChunk,
 		"concurrent use":              concurrentUse,
 		"context":                     obeysContext,
+		"vectors are found":           vectorsFound,
+		"vectors and words are fused": vectorsFused,
+		"vectors follow their chunk":  vectorsFollow,
+		"vectors are checked":         vectorsRefused,
+		"nearest vectors are exact":   vectorsExact,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +100,7 @@ func versioned(source, document string, version int64, n int, text string) schem
 
 func put(t *testing.T, x search.Index, product string, chunks ...schemas.Chunk) {
 	t.Helper()
-	require.NoError(t, x.Put(t.Context(), product, chunks))
+	require.NoError(t, x.Put(t.Context(), product, search.Entries(chunks)))
 }
 
 func find(t *testing.T, x search.Index, product, text string, sources ...string) []search.Match {
@@ -170,7 +175,7 @@ func deleteByDocument(t *testing.T, x search.Index) {
 	require.Equal(t, []string{"a/two/1/000", "b/one/1/000"}, ids(find(t, x, north, "apples", "a", "b")))
 }
 
-func deleteKeepsVersion(t *testing.T, x search.Index) {
+func deleteByVersion(t *testing.T, x search.Index) {
 	put(t, x, north,
 		versioned("a", "one", 1, 0, "apples"), versioned("a", "one", 2, 0, "apples"), versioned("a", "one", 3, 0, "apples"),
 		versioned("a", "two", 1, 0, "apples"))
@@ -179,6 +184,8 @@ func deleteKeepsVersion(t *testing.T, x search.Index) {
 	require.NoError(t, x.Delete(t.Context(), north, which))
 	require.Zero(t, count(t, x, north, which))
 	require.Equal(t, []string{"a/one/2/000", "a/two/1/000"}, ids(find(t, x, north, "apples", "a")))
+	require.NoError(t, x.Delete(t.Context(), north, search.Selection{Source: "a", Document: "one", Version: 2}))
+	require.Equal(t, []string{"a/two/1/000"}, ids(find(t, x, north, "apples", "a")))
 }
 
 func deleteNothing(t *testing.T, x search.Index) {
@@ -200,6 +207,9 @@ func countFollows(t *testing.T, x search.Index) {
 		{Source: "a", Document: "one"}:                 3,
 		{Source: "a", Document: "one", KeepVersion: 2}: 2,
 		{Source: "a", KeepVersion: 1}:                  1,
+		{Source: "a", Document: "one", Version: 1}:     2,
+		{Source: "a", Version: 2}:                      1,
+		{Source: "a", Version: 1, KeepVersion: 1}:      0,
 		{Source: "b"}:                                  1,
 		{Source: "c"}:                                  0,
 	} {
@@ -370,9 +380,9 @@ func concurrentUse(t *testing.T, x search.Index) {
 func writeRounds(ctx context.Context, x search.Index, source string, rounds int) error {
 	for v := range rounds {
 		version := int64(v + 1)
-		err := x.Put(ctx, north, []schemas.Chunk{
+		err := x.Put(ctx, north, search.Entries([]schemas.Chunk{
 			versioned(source, "one", version, 0, "apples"), versioned(source, "one", version, 1, "apples"),
-		})
+		}))
 		if err != nil {
 			return err
 		}
@@ -403,7 +413,7 @@ func obeysContext(t *testing.T, x search.Index) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	within(t, func() {
-		require.Error(t, x.Put(ctx, north, []schemas.Chunk{chunk("a", "two", 0, "pears")}))
+		require.Error(t, x.Put(ctx, north, search.Entries([]schemas.Chunk{chunk("a", "two", 0, "pears")})))
 		require.Error(t, x.Delete(ctx, north, search.Selection{Source: "a"}))
 		_, err := x.Count(ctx, north, search.Selection{Source: "a"})
 		require.Error(t, err)

@@ -29,7 +29,7 @@ func BenchmarkSearch(b *testing.B) {
 						Title: words.text(4), Text: words.text(120),
 					}
 				}
-				require.NoError(b, x.Put(b.Context(), "north", batch))
+				require.NoError(b, x.Put(b.Context(), "north", search.Entries(batch)))
 			}
 			questions := newZipf(2, 100)
 			for _, sources := range [][]string{{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"}, {"s3"}} {

@@ -16,9 +16,12 @@ import (
 const deleteBatch = 1000
 
 // Put implements search.Index. All chunks are written in one transaction.
-func (x *Index) Put(ctx context.Context, productName string, chunks []schemas.Chunk) error {
+func (x *Index) Put(ctx context.Context, productName string, chunks []search.Entry) error {
 	if len(chunks) == 0 {
 		return ctx.Err()
+	}
+	if err := search.ValidateEntries(chunks); err != nil {
+		return wrap("put", err)
 	}
 	err := x.update(ctx, func(tx *sql.Tx) error {
 		p, err := ensureProduct(ctx, tx, productName)
@@ -36,25 +39,28 @@ func (x *Index) Put(ctx context.Context, productName string, chunks []schemas.Ch
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("search/sqlite: put: %w", err)
-	}
-	return nil
+	return wrap("put", err)
 }
 
 // putChunk writes a chunk unless it is there already as it is: an index that
 // is filled again by a repeated activity does no work.
-func putChunk(ctx context.Context, tx *sql.Tx, p product, generation int64, c *schemas.Chunk) error {
+func putChunk(ctx context.Context, tx *sql.Tx, p product, generation int64, c *search.Entry) error {
 	have, err := storedChunk(ctx, tx, p, c.ID)
-	if err != nil || have.num != 0 && have.generation == generation && have.Chunk == *c {
+	if err != nil {
 		return err
+	}
+	if have.generation == generation && have.Chunk == c.Chunk {
+		same, err := sameVector(ctx, tx, have.num, c.Vector)
+		if err != nil || same {
+			return err
+		}
 	}
 	return replaceChunk(ctx, tx, p, generation, have.num, c)
 }
 
 // replaceChunk writes a chunk in the place of the one of that number; 0 is
 // none.
-func replaceChunk(ctx context.Context, tx *sql.Tx, p product, generation, num int64, c *schemas.Chunk) error {
+func replaceChunk(ctx context.Context, tx *sql.Tx, p product, generation, num int64, c *search.Entry) error {
 	source, err := ensureSource(ctx, tx, p, c.SourceID)
 	if err != nil {
 		return err
@@ -70,6 +76,11 @@ func replaceChunk(ctx context.Context, tx *sql.Tx, p product, generation, num in
 		p, source, c.Version, c.N, c.ID, c.DocumentID, c.URL, c.Title, c.Heading, c.Text, generation).Scan(&num)
 	if err != nil {
 		return err
+	}
+	if c.Vector != nil {
+		if err := putVector(ctx, tx, p, source, num, c.Vector); err != nil {
+			return err
+		}
 	}
 	_, err = tx.ExecContext(ctx, fmt.Sprintf(`
 		INSERT INTO %s (rowid, source, title, heading, text) VALUES (?, ?, ?, ?, ?)`, p.table()),
@@ -192,6 +203,10 @@ func matching(p product, which search.Selection) (where string, args []any) {
 	if which.Document != "" {
 		where += ` AND c.document = ?`
 		args = append(args, which.Document)
+	}
+	if which.Version != 0 {
+		where += ` AND c.version = ?`
+		args = append(args, which.Version)
 	}
 	if which.KeepVersion != 0 {
 		where += ` AND c.version <> ?`

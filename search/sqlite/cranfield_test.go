@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"runa/search"
 	"runa/search/searchtest"
 )
 
@@ -14,7 +15,7 @@ func TestCranfield(t *testing.T) {
 	t.Parallel()
 	c := searchtest.LoadCranfield(t, os.Getenv("RUNA_CRANFIELD_DIR"))
 	x := setup(t)
-	require.NoError(t, x.Put(t.Context(), "cranfield", c.Chunks))
+	require.NoError(t, x.Put(t.Context(), "cranfield", search.Entries(c.Chunks)))
 	whole := c.Measure(t, x, "cranfield")
 	require.GreaterOrEqual(t, whole, 0.39)
 	x.PruneFrom(1)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"runa/schemas"
 	"runa/search"
 )
 
@@ -62,7 +61,10 @@ func (x *Index) StartRebuild(ctx context.Context, id string) error {
 }
 
 // Fill implements search.Rebuilder: in place.
-func (x *Index) Fill(ctx context.Context, id, productName string, chunks []schemas.Chunk) error {
+func (x *Index) Fill(ctx context.Context, id, productName string, chunks []search.Entry) error {
+	if err := search.ValidateEntries(chunks); err != nil {
+		return wrap("fill", err)
+	}
 	err := x.update(ctx, func(tx *sql.Tx) error {
 		r, err := underWay(ctx, tx, id)
 		if err != nil {

@@ -22,8 +22,11 @@ type candidate struct {
 func (x *Index) Search(ctx context.Context, productName string, q search.Query) ([]search.Match, error) {
 	matches := []search.Match{}
 	question := search.ParseQuestion(q.Text)
-	if len(q.Sources) == 0 || len(question.Words) == 0 || q.Limit < 1 {
+	if len(q.Sources) == 0 || len(question.Words) == 0 && q.Vector == nil || q.Limit < 1 {
 		return matches, ctx.Err()
+	}
+	if err := q.Vector.Validate(); err != nil {
+		return nil, wrap("search", err)
 	}
 	err := x.view(ctx, func(tx *sql.Tx) error {
 		p, found, err := findProduct(ctx, tx, productName)
@@ -35,6 +38,11 @@ func (x *Index) Search(ctx context.Context, productName string, q search.Query) 
 			return err
 		}
 		matches, err = x.rank(ctx, tx, p, question, filter, q.Limit)
+		if err != nil || q.Vector == nil {
+			return err
+		}
+		dense, err := nearest(ctx, tx, p, q.Vector, filter, max(search.MinCandidates, 2*q.Limit))
+		matches = search.Fuse(matches, dense)
 		return err
 	})
 	if err != nil {
@@ -66,6 +74,9 @@ func sourceFilter(ctx context.Context, tx *sql.Tx, p product, names []string) ([
 
 // rank returns the best chunks: by single words, then rescored.
 func (x *Index) rank(ctx context.Context, tx *sql.Tx, p product, question search.Question, filter []int64, limit int) ([]search.Match, error) {
+	if len(question.Words) == 0 {
+		return nil, nil
+	}
 	kept, pruned, err := x.prune(ctx, tx, p, question.Words)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // Package sqlite is the embedded search.Index: lexical retrieval by BM25 with
-// SQLite FTS5, in one file. It has no vectors and does not crawl, split or
-// decide what is alive.
+// SQLite FTS5, and nearest vectors by reading them all, in one file. It does not
+// embed, crawl, split or decide what is alive.
 //
 // Each product has a full-text table of its own. One table for all products
 // would be simpler, but BM25 counts how rare a word is over the whole table:
@@ -49,7 +49,7 @@ var _ search.Index = (*Index)(nil)
 var schemaFiles embed.FS
 
 // schemaVersion is the number of the newest file in schema.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // Open opens the file, makes it if need be, and brings its schema up to date.
 // A file of a newer schema is refused.

@@ -82,12 +82,12 @@ func TestLockedFile(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	require.Error(t, x.Put(ctx, "north", chunks))
+	require.Error(t, x.Put(ctx, "north", search.Entries(chunks)))
 	require.Less(t, time.Since(start), time.Second)
 
 	_, err = db.ExecContext(t.Context(), `ROLLBACK`)
 	require.NoError(t, err)
-	require.NoError(t, x.Put(t.Context(), "north", chunks))
+	require.NoError(t, x.Put(t.Context(), "north", search.Entries(chunks)))
 }
 
 // In a large index frequent words are left to the second ranking; they still
@@ -106,7 +106,7 @@ func TestPrunedWordsCount(t *testing.T) {
 			chunks[i].Text += " yearly"
 		}
 	}
-	require.NoError(t, x.Put(t.Context(), "north", chunks))
+	require.NoError(t, x.Put(t.Context(), "north", search.Entries(chunks)))
 	found, err := x.Search(t.Context(), "north", search.Query{Text: "monthly w07 w08 invoice", Sources: []string{"a"}, Limit: 8})
 	require.NoError(t, err)
 	require.Len(t, found, 8)
@@ -121,9 +121,9 @@ func FuzzSearch(f *testing.F) {
 		f.Add(text)
 	}
 	x := setup(f)
-	require.NoError(f, x.Put(f.Context(), "north", []schemas.Chunk{
-		{ID: "1", SourceID: "a", DocumentID: "d", Version: 1, Text: "apples and pears"},
-		{ID: "2", SourceID: "b", DocumentID: "d", Version: 1, Text: "apples or plums"},
+	require.NoError(f, x.Put(f.Context(), "north", []search.Entry{
+		{Chunk: schemas.Chunk{ID: "1", SourceID: "a", DocumentID: "d", Version: 1, Text: "apples and pears"}},
+		{Chunk: schemas.Chunk{ID: "2", SourceID: "b", DocumentID: "d", Version: 1, Text: "apples or plums"}},
 	}))
 	f.Fuzz(func(t *testing.T, text string) {
 		found, err := x.Search(t.Context(), "north", search.Query{Text: text, Sources: []string{"a"}, Limit: 10})
