@@ -254,3 +254,14 @@ func read(t *testing.T, path string) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+// TestImageIsLocked: nobody is root in it, and the user has a name and a home,
+// without which the engine does not start.
+func TestImageIsLocked(t *testing.T) {
+	t.Parallel()
+	_, image, found := strings.Cut(read(t, "Dockerfile"), "\nFROM scratch\n")
+	require.True(t, found)
+	require.Contains(t, image, "\nUSER 65532:65532\n")
+	require.Regexp(t, `\nENV .*USER=\S+ HOME=\S+\n`, image)
+	require.NotContains(t, image, "\nRUN ")
+}
