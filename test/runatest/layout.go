@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +18,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
-
-	"runa/schemas/schemastest"
 )
 
 // Layout is how the program is spread over processes and services.
@@ -81,6 +80,8 @@ func NeedServices(t testing.TB) {
 type Installation struct {
 	name   string
 	keyset string
+	// engine is the address of the durable engine; "" is that of all tests.
+	engine string
 	// Env are the variables of its processes; set by NewInstallation.
 	Env []string
 }
@@ -115,9 +116,32 @@ func installationOf(t testing.TB, dir string) *Installation {
 // test starts one by one.
 func NewInstallation(t testing.TB, env ...string) *Installation {
 	t.Helper()
-	i := installationOf(t, t.TempDir())
-	i.Env = append(append(i.env(t, Separate), keys...), env...)
+	return NewInstallationOn(t, "", env...)
+}
+
+// NewInstallationOn is NewInstallation on a durable engine of the test's own;
+// "" is that of all tests.
+func NewInstallationOn(t testing.TB, engine string, env ...string) *Installation {
+	t.Helper()
+	i := NewBareInstallation(t, engine, env...)
+	i.Migrate(t)
 	return i
+}
+
+// NewBareInstallation is NewInstallationOn before its first migration.
+func NewBareInstallation(t testing.TB, engine string, env ...string) *Installation {
+	t.Helper()
+	i := installationOf(t, t.TempDir())
+	i.engine = engine
+	i.Env = append(append(i.names(t, Separate), keys...), env...)
+	return i
+}
+
+// Migrate brings it up to date.
+func (i *Installation) Migrate(t testing.TB) {
+	t.Helper()
+	migrated := Command(t, i.Env, "migrate")
+	require.Zero(t, migrated.Code, migrated.Stderr)
 }
 
 // API starts an API and waits until it is ready.
@@ -125,7 +149,9 @@ func (i *Installation) API(t testing.TB, args ...string) *Runa {
 	t.Helper()
 	p := Spawn(t, i.Env, append([]string{"api", "--listen", "127.0.0.1:0"}, args...)...)
 	require.NoError(t, p.AwaitReady())
-	return &Runa{t: t, api: p, parts: []*Process{p}, URL: p.URL(), Key: Key, Operator: Operator, check: schemastest.NewValidator(t)}
+	r := At(t, p.URL())
+	r.api, r.parts = p, []*Process{p}
+	return r
 }
 
 // Worker starts a worker and waits until it is ready.
@@ -140,6 +166,17 @@ func (i *Installation) Worker(t testing.TB, args ...string) *Process {
 // up to date.
 func (i *Installation) env(t testing.TB, layout Layout) []string {
 	t.Helper()
+	env := i.names(t, layout)
+	if layout == Separate {
+		migrated := Command(t, append(env, keys[:2]...), "migrate")
+		require.Zero(t, migrated.Code, migrated.Stderr)
+	}
+	return env
+}
+
+// names are the variables that name the services of a layout.
+func (i *Installation) names(t testing.TB, layout Layout) []string {
+	t.Helper()
 	env := []string{
 		"RUNA_DATABASE_URL=" + i.database(), "RUNA_ELASTICSEARCH_URL=" + os.Getenv(ElasticsearchVariable),
 		"RUNA_ELASTICSEARCH_PREFIX=" + i.name, "RUNA_KEYSET=" + i.keyset,
@@ -147,10 +184,10 @@ func (i *Installation) env(t testing.TB, layout Layout) []string {
 	if layout != Separate {
 		return env
 	}
-	env = append(env, "RUNA_CLICKHOUSE_URL="+i.clickHouse(), "RUNA_TEMPORAL_ADDRESS="+engineAddress(t), "RUNA_TEMPORAL_NAMESPACE="+i.name)
-	migrated := Command(t, append(env, keys[:2]...), "migrate")
-	require.Zero(t, migrated.Code, migrated.Stderr)
-	return env
+	if i.engine == "" {
+		i.engine = engineAddress(t)
+	}
+	return append(env, "RUNA_CLICKHOUSE_URL="+i.ClickHouse(), "RUNA_TEMPORAL_ADDRESS="+i.engine, "RUNA_TEMPORAL_NAMESPACE="+i.name)
 }
 
 func (i *Installation) database() string {
@@ -162,8 +199,20 @@ func (i *Installation) database() string {
 	return u.String()
 }
 
-func (i *Installation) clickHouse() string {
+// ClickHouse is the URL of its database of events.
+func (i *Installation) ClickHouse() string {
 	return strings.TrimSuffix(os.Getenv(ClickHouseVariable), "/") + "/" + i.name
+}
+
+// Elasticsearch is the URL that the addresses of its indices begin with.
+func (i *Installation) Elasticsearch() string {
+	return strings.TrimSuffix(os.Getenv(ElasticsearchVariable), "/") + "/" + i.name
+}
+
+// Fetch asks a service, which must answer with JSON.
+func (i *Installation) Fetch(t testing.TB, method, address, body string, dest any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(i.request(t, method, address, body)), dest))
 }
 
 // serviceTimeout bounds what the tests ask of a service by themselves.
@@ -219,36 +268,4 @@ func (i *Installation) request(t testing.TB, method, address, body string) (answ
 		return ""
 	}
 	return string(text)
-}
-
-// engine is the durable engine that the separate layouts of this test process
-// share; each installation has a namespace of its own in it.
-var (
-	engineMu sync.Mutex
-	engine   *Process
-)
-
-func engineAddress(t testing.TB) string {
-	t.Helper()
-	engineMu.Lock()
-	defer engineMu.Unlock()
-	if engine == nil {
-		engine = spawn(t, []string{"RUNA_DATABASE_URL=" + os.Getenv(DatabaseVariable)},
-			"temporal", "--temporal-listen", "127.0.0.1:0", "--temporal-database-prefix", fmt.Sprintf("test%d_", os.Getpid()))
-		require.NoError(t, engine.AwaitReady())
-	}
-	return engine.URL()
-}
-
-// stopEngine ends the shared engine and drops its databases.
-func stopEngine() {
-	engineMu.Lock()
-	defer engineMu.Unlock()
-	if engine == nil {
-		return
-	}
-	engine.Kill()
-	for _, name := range []string{"temporal", "temporal_visibility"} {
-		_ = onServer(context.Background(), fmt.Sprintf("DROP DATABASE IF EXISTS test%d_%s WITH (FORCE)", os.Getpid(), name)) // the server of tests is thrown away
-	}
 }

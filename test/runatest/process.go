@@ -95,6 +95,16 @@ func (p *Process) AwaitReady() error {
 	}
 }
 
+// Ready says whether the process has said that it is ready.
+func (p *Process) Ready() bool {
+	select {
+	case <-p.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 func (p *Process) urls() (url, demo string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -140,6 +140,12 @@ func TryStart(t testing.TB, o Options) (*Runa, error) {
 	return r, nil
 }
 
+// At is a program that the test starts and stops by itself, by its address. It
+// has no log here and cannot be ended through it.
+func At(t testing.TB, url string) *Runa {
+	return &Runa{t: t, URL: url, Key: Key, Operator: Operator, check: schemastest.NewValidator(t)}
+}
+
 // For is the same program for another test, such as a parallel subtest, and
 // with another key; "" keeps the key.
 func (r *Runa) For(t testing.TB, key string) *Runa {

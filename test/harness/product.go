@@ -1,0 +1,129 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"runa/schemas"
+	"runa/test/runatest"
+)
+
+// Product is one customer of several, with a tool that answers when its gate
+// is open.
+type Product struct {
+	t    testing.TB
+	id   string
+	gate chan struct{}
+	sent atomic.Int64
+	// APIs are those that it sends to, with its key.
+	APIs []*runatest.Runa
+}
+
+// NewProduct makes a product whose tool takes so long behind its gate.
+func NewProduct(t testing.TB, apis []*runatest.Runa, id string, slow time.Duration) *Product {
+	t.Helper()
+	p := &Product{t: t, id: id, gate: make(chan struct{})}
+	operator := apis[0].For(t, runatest.Operator)
+	made := operator.Do(runatest.Request{Method: http.MethodPost, Path: "/v1/products", Body: map[string]string{"id": id, "name": id}})
+	require.Equal(t, http.StatusOK, made.Status, "%s", made.Body)
+	var key struct{ Key string }
+	operator.Do(runatest.Request{
+		Method: http.MethodPost, Path: "/v1/keys", Body: map[string]string{"productId": id, "name": "test"},
+	}).JSON(t, &key)
+	for _, r := range apis {
+		p.APIs = append(p.APIs, r.For(t, key.Key))
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-p.gate:
+		case <-r.Context().Done():
+		}
+		Pause(slow)
+		_, _ = fmt.Fprint(w, `{"status":"shipped"}`) // the caller may be gone
+	}))
+	t.Cleanup(server.Close)
+	tool := p.APIs[0].Do(runatest.Request{Method: http.MethodPost, Path: "/v1/tools", Body: schemas.ToolSpec{
+		Name: "track_order", Description: "Track the order of a user by e-mail address", Method: http.MethodGet, Endpoint: server.URL + "/{email}",
+		Parameters: json.RawMessage(`{"type":"object","required":["email"],"properties":{"email":{"type":"string","format":"email"}}}`),
+		Effect:     schemas.EffectRead,
+	}})
+	require.Equal(t, http.StatusOK, tool.Status, "%s", tool.Body)
+	return p
+}
+
+// Open opens the gate of the tool for good.
+func (p *Product) Open() { close(p.gate) }
+
+// Send sends a message that makes one call of the tool, to one API after the
+// other.
+func (p *Product) Send(wait int) runatest.Answer {
+	p.t.Helper()
+	n := p.sent.Add(1)
+	return p.APIs[int(n)%len(p.APIs)].Do(runatest.Request{Method: http.MethodPost, Path: "/v1/chat", Body: map[string]any{
+		"sessionId": fmt.Sprintf("%s-%d", p.id, n), "message": fmt.Sprintf("Track the order of user%d@example.com", n), "wait": wait,
+	}})
+}
+
+// Turn reads a turn.
+func (p *Product) Turn(id string) (turn schemas.Turn) {
+	p.t.Helper()
+	answer := p.APIs[0].Do(runatest.Request{Method: http.MethodGet, Path: "/v1/turns/" + id})
+	require.Equal(p.t, http.StatusOK, answer.Status, "%s", answer.Body)
+	answer.JSON(p.t, &turn)
+	return turn
+}
+
+// Ended are how many of the turns have ended; each must have completed, with
+// its call.
+func (p *Product) Ended(ids []string) (n int) {
+	p.t.Helper()
+	for _, id := range ids {
+		turn := p.Turn(id)
+		if !turn.Status.Final() {
+			continue
+		}
+		require.Equal(p.t, schemas.TurnCompleted, turn.Status, "%+v", turn.Error)
+		require.Len(p.t, turn.ToolCalls, 1)
+		n++
+	}
+	return n
+}
+
+// IDOf is the id of the turn in an answer.
+func IDOf(t testing.TB, answer runatest.Answer) string {
+	t.Helper()
+	var turn schemas.Turn
+	answer.JSON(t, &turn)
+	require.NotEmpty(t, turn.ID)
+	return turn.ID
+}
+
+// Flood sends so many turns that nobody waits for.
+func (p *Product) Flood(turns int) []string {
+	p.t.Helper()
+	const senders = 8
+	ids := make([]string, turns)
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for n := s; n < turns; n += senders {
+				answer := p.Send(0)
+				if answer.Status != http.StatusAccepted {
+					p.t.Errorf("%d %s", answer.Status, answer.Body)
+					return
+				}
+				ids[n] = IDOf(p.t, answer)
+			}
+		})
+	}
+	all.Wait()
+	return ids
+}
