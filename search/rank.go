@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 )
 
 // What a find of a word counts, by the field it is in.
@@ -43,10 +44,15 @@ func Rescore(matches []Match, question Question, pruned map[string]float64) {
 	if len(question.Pairs) == 0 && len(pruned) == 0 {
 		return
 	}
+	wanted := make(map[[2]string]string, len(question.Pairs))
+	for _, pair := range question.Pairs {
+		first, second, _ := strings.Cut(pair, " ")
+		wanted[[2]string{first, second}] = pair
+	}
 	found := make([]map[string]float64, len(matches))
 	having := map[string]float64{}
 	for i := range matches {
-		found[i] = countTerms(&matches[i], question.Pairs, pruned)
+		found[i] = countTerms(&matches[i], wanted, pruned)
 		for term := range found[i] {
 			having[term]++
 		}
@@ -67,11 +73,7 @@ func Rescore(matches []Match, question Question, pruned map[string]float64) {
 func saturated(n float64) float64 { return n * (Saturation + 1) / (n + Saturation) }
 
 // countTerms counts the pairs and the pruned words in a chunk.
-func countTerms(m *Match, pairs []string, pruned map[string]float64) map[string]float64 {
-	wanted := make(map[string]bool, len(pairs))
-	for _, pair := range pairs {
-		wanted[pair] = true
-	}
+func countTerms(m *Match, pairs map[[2]string]string, pruned map[string]float64) map[string]float64 {
 	counts := map[string]float64{}
 	count := func(text string, weight float64) {
 		last := ""
@@ -79,7 +81,7 @@ func countTerms(m *Match, pairs []string, pruned map[string]float64) map[string]
 			if _, ok := pruned[word]; ok {
 				counts[word] += weight
 			}
-			if pair := last + " " + word; wanted[pair] {
+			if pair, ok := pairs[[2]string{last, word}]; ok {
 				counts[pair] += weight
 			}
 			last = word

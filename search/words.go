@@ -18,37 +18,44 @@ const maxWord = 120
 // script without spaces gives its pairs of characters. An implementation
 // indexes these words and no others, so that all of them find the same.
 func Words(s string) []string {
-	runs := strings.FieldsFunc(s, func(r rune) bool { return !isWordRune(r) })
-	out := make([]string, 0, len(runs))
-	for _, run := range runs {
-		if isPlain(run) {
-			out = append(out, singular(run))
-			continue
+	out := make([]string, 0, len(s)/6+1)
+	for at := 0; at < len(s); {
+		end, plain := runAt(s, at)
+		switch {
+		case end == at:
+			_, size := utf8.DecodeRuneInString(s[at:])
+			end += size
+		case plain:
+			out = append(out, singular(s[at:end]))
+		default:
+			out = appendRun(out, s[at:end])
 		}
-		out = appendRun(out, run)
+		at = end
 	}
 	return out
 }
 
-// isPlain reports whether there is nothing to split, fold or cut, as in most
-// words.
-func isPlain(run string) bool {
-	if len(run) > maxWord {
-		return false
-	}
-	for i := range len(run) {
-		if c := run[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return false
+// runAt returns the end of the run of letters, digits, marks and underscores
+// that begins at a place, and whether it is plain: there is nothing to split,
+// fold or cut, as in most words.
+func runAt(s string, at int) (end int, plain bool) {
+	plain = true
+	for end = at; end < len(s); {
+		size := 1
+		switch c := s[end]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c >= 'A' && c <= 'Z' || c == '_':
+			plain = false
+		default:
+			var r rune
+			if r, size = utf8.DecodeRuneInString(s[end:]); !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+				return end, plain && end-at <= maxWord
+			}
+			plain = false
 		}
+		end += size
 	}
-	return true
-}
-
-func isWordRune(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_'
-	}
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+	return end, plain && end-at <= maxWord
 }
 
 func appendRun(out []string, run string) []string {

@@ -101,7 +101,6 @@ func connect(cfg Config) (*Index, error) {
 	user := address.User.Username()
 	address.User = nil
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
 		MaxConnsPerHost:     cfg.MaxConns,
 		MaxIdleConnsPerHost: cfg.MaxConns,
 		IdleConnTimeout:     90 * time.Second,

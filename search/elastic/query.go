@@ -27,9 +27,6 @@ type query struct {
 	everyone bool
 }
 
-// fields are those of schemas.Chunk.
-var fields = []string{"id", "sourceId", "documentId", "version", "n", "url", "title", "heading", "text"}
-
 // body writes a query of the product's.
 func (s scope) body(q *query) clause {
 	if q.everyone {
@@ -40,7 +37,7 @@ func (s scope) body(q *query) clause {
 		of := found["bool"].(clause)
 		of["should"], of["minimum_should_match"] = q.should, 1
 	}
-	body := clause{"query": found, "size": q.size, "_source": fields}
+	body := clause{"query": found, "size": q.size}
 	if q.vector != nil {
 		delete(body, "query")
 		body["knn"] = s.near(q)

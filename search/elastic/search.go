@@ -40,7 +40,7 @@ func (x *Index) find(ctx context.Context, s scope, question search.Question, c *
 	words := s.weighted(question.Words, c)
 	if len(words) > 0 {
 		// Elasticsearch's order is not quite ours.
-		queries = append(queries, &query{filter: sources, should: words, size: want + want/2})
+		queries = append(queries, &query{filter: sources, should: words, size: want + want/5})
 	}
 	if q.Vector != nil {
 		queries = append(queries, &query{filter: sources, vector: q.Vector, size: want})
