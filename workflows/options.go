@@ -48,11 +48,16 @@ const (
 	exportShifts = 20
 )
 
+// forEver outlasts every outage.
+const forEver = 10 * 365 * 24 * time.Hour
+
 // records is for local activities: SQL and nothing else. They are retried for
 // ever, since a turn that was accepted ends only by its row; the short timeout
-// keeps a stuck statement from holding the workflow task.
+// keeps a stuck statement from holding the workflow task. The SDK takes that
+// timeout for the end of all retries too unless another is named.
 var records = workflow.LocalActivityOptions{
-	StartToCloseTimeout: 2 * time.Second,
+	StartToCloseTimeout:    2 * time.Second,
+	ScheduleToCloseTimeout: forEver,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
 	},
