@@ -156,11 +156,14 @@ func (c *Client) StartExport(ctx context.Context) error {
 
 // start starts a workflow unless one of its id runs.
 func (c *Client) start(ctx context.Context, id, queue string, priority temporal.Priority, workflow any, args ...any) error {
-	_, err := c.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	options := client.StartWorkflowOptions{
 		ID: id, TaskQueue: queue, WorkflowTaskTimeout: TaskTimeout, Priority: priority,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, workflow, args...)
-	return unavailable(err)
+	}
+	return unavailable(c.patiently(ctx, func(ctx context.Context) error {
+		_, err := c.Temporal.ExecuteWorkflow(ctx, options, workflow, args...)
+		return err
+	}))
 }
 
 // StopCrawl implements activities.Engine.
