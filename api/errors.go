@@ -82,6 +82,9 @@ func (s *Server) public(c *gin.Context, err error) *schemas.Error {
 		return e
 	case errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil:
 		return schemas.Errorf(schemas.Unavailable, "the request was canceled")
+	case errors.Is(err, context.DeadlineExceeded):
+		s.Log.Warn("request failed", "requestId", requestID(c), "route", c.FullPath(), "error", err)
+		return schemas.Errorf(schemas.Unavailable, "what this needs did not answer in time")
 	}
 	s.Log.Error("request failed", "requestId", requestID(c), "route", c.FullPath(), "error", err)
 	internal := schemas.Errorf(schemas.Internal, "Internal error")

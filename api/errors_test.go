@@ -89,6 +89,7 @@ func TestWhatCallersSeeOfAnError(t *testing.T) {
 		"unknown":         {errors.New("SELECT secret FROM t"), 500, schemas.Internal, "Internal error", ""},
 		"internal":        {schemas.Errorf(schemas.Internal, "secret"), 500, schemas.Internal, "Internal error", ""},
 		"code of another": {schemas.Errorf("code_of_a_newer_version", "secret"), 500, schemas.Internal, "Internal error", ""},
+		"late":            {fmt.Errorf("read: %w", context.DeadlineExceeded), 503, schemas.Unavailable, "what this needs did not answer in time", "1"},
 		"canceled":        {context.Canceled, 500, schemas.Internal, "Internal error", ""},
 	} {
 		b := failing(t, func(*gin.Context) error { return c.err })
@@ -131,13 +132,18 @@ func TestReadyzNamesWhatFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(cfg *Config) {
 		cfg.Checks = map[string]func(context.Context) error{
-			"records": func(context.Context) error { return nil },
+			"records": func(ctx context.Context) error { return ctx.Err() },
+			"search":  func(ctx context.Context) error { return ctx.Err() },
 			"engine":  func(context.Context) error { return errors.New("dial 10.1.2.3: refused") },
+			"analytics": func(ctx context.Context) error { // it hangs, and takes nothing from the others
+				<-ctx.Done()
+				return ctx.Err()
+			},
 		}
 	})
 	a := b.send(t, "GET", "/readyz", "")
 	require.Equal(t, http.StatusServiceUnavailable, a.Code)
-	require.JSONEq(t, `{"status":"unavailable","checks":{"records":"ok","engine":"failed"}}`, a.Body.String())
+	require.JSONEq(t, `{"status":"unavailable","checks":{"records":"ok","search":"ok","engine":"failed","analytics":"failed"}}`, a.Body.String())
 }
 
 func TestDecode(t *testing.T) {

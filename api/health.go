@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -34,17 +35,27 @@ type readiness struct {
 	Checks map[string]string `json:"checks"`
 }
 
+// ready makes all checks at once: one that does not answer must not use up the
+// time of the others.
 func ready(ctx context.Context, checks map[string]func(context.Context) error, log *slog.Logger) (int, readiness) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	code, answer := http.StatusOK, readiness{Status: "ok", Checks: map[string]string{}}
+	var mu sync.Mutex
+	var all sync.WaitGroup
 	for name, check := range checks {
-		answer.Checks[name] = "ok"
-		if err := check(ctx); err != nil {
-			log.Warn("not ready", "check", name, "error", err)
-			answer.Checks[name], answer.Status, code = "failed", "unavailable", http.StatusServiceUnavailable
-		}
+		all.Go(func() {
+			err := check(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			answer.Checks[name] = "ok"
+			if err != nil {
+				log.Warn("not ready", "check", name, "error", err)
+				answer.Checks[name], answer.Status, code = "failed", "unavailable", http.StatusServiceUnavailable
+			}
+		})
 	}
+	all.Wait()
 	return code, answer
 }
 

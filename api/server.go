@@ -137,7 +137,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/metrics", gin.WrapH(s.metrics.handler()))
 	r.GET("/openapi.yaml", s.handle(s.openapi))
 
-	product := r.Group("/v1", s.handle(s.requireProduct))
+	product := r.Group("/v1", bound, s.handle(s.requireProduct))
 	product.POST("/chat", s.handle(s.chat))
 	product.GET("/turns/:id", s.handle(s.getTurn))
 	product.GET("/conversations", s.handle(s.listConversations))
@@ -156,7 +156,7 @@ func (s *Server) routes() *gin.Engine {
 	product.POST("/tools/:id/test", s.handle(s.testTool))
 	product.GET("/analytics", s.handle(s.getAnalytics))
 
-	operator := r.Group("/v1", s.handle(s.requireOperator))
+	operator := r.Group("/v1", bound, s.handle(s.requireOperator))
 	operator.POST("/products", s.handle(s.createProduct))
 	operator.GET("/products", s.handle(s.listProducts))
 	operator.GET("/products/:id", s.handle(s.getProduct))

@@ -49,6 +49,8 @@ func (s *Server) chat(c *gin.Context) error {
 // takeIn returns the id of the turn that stands for the request, once its row
 // is there. Under a key that was used before, it is the turn of that time.
 func (s *Server) takeIn(ctx context.Context, product, key string, req schemas.ChatRequest) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
 	in := schemas.TurnInput{Product: product, Turn: schemas.NewID(schemas.TurnPrefix), Session: req.SessionID, BodyHash: req.Hash()}
 	if key != "" {
 		in.Turn = schemas.TurnID(product, key)
@@ -83,8 +85,6 @@ func sameBody(known store.TurnRecord, in schemas.TurnInput) error {
 // start starts the turn's workflow and returns when the turn's row is there, or
 // with why it was refused. Starting again is safe: of one id one runs.
 func (s *Server) start(ctx context.Context, in schemas.TurnInput) error {
-	ctx, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
 	ref := store.TurnRef{Product: in.Product, Turn: in.Turn, Draft: in.Draft}
 	for pause := openAgain; ctx.Err() == nil; pause *= 2 {
 		if _, err := s.Engine.StartTurn(ctx, in); err != nil {
@@ -130,16 +130,18 @@ func waitOf(c *gin.Context, req schemas.ChatRequest) time.Duration {
 // for a while, and shows the turn.
 func (s *Server) answer(c *gin.Context, product, turn string, wait time.Duration) error {
 	if wait > 0 {
-		ctx, cancel := context.WithTimeout(c.Request.Context(), wait)
+		ctx, cancel := context.WithTimeout(callerOf(c), wait)
 		defer cancel()
 		_, err := s.watch.wait(ctx, store.TurnRef{Product: product, Turn: turn}, func(st store.TurnState) bool {
 			return st.Status.Final() || st.Status == schemas.TurnWaiting
 		})
-		if err != nil && c.Request.Context().Err() != nil {
-			return c.Request.Context().Err() // the caller is gone; the turn goes on
+		if gone := callerOf(c).Err(); err != nil && gone != nil {
+			return gone // the caller is gone; the turn goes on
 		}
 	}
-	record, err := s.Store.Turn(c.Request.Context(), product, turn)
+	ctx, cancel := context.WithTimeout(callerOf(c), answerWithin)
+	defer cancel()
+	record, err := s.Store.Turn(ctx, product, turn)
 	if err != nil {
 		return err
 	}

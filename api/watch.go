@@ -14,6 +14,9 @@ import (
 // this process is seen at once; this is for those of others.
 const lookEvery = 50 * time.Millisecond
 
+// lookWithin bounds one look.
+const lookWithin = 5 * time.Second
+
 // errClosed ends a wait when the server stops.
 var errClosed = errors.New("the server is stopping")
 
@@ -114,7 +117,7 @@ func (w *watcher) lookOnce() int {
 		for i, one := range part {
 			refs[i] = one.ref
 		}
-		states, err := w.read(w.ctx, refs)
+		states, err := w.readSoon(refs)
 		if err != nil {
 			if w.ctx.Err() == nil {
 				w.log.Warn("turns could not be looked at", "error", err)
@@ -126,6 +129,14 @@ func (w *watcher) lookOnce() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.waiters)
+}
+
+// readSoon gives up on rows that do not come: all callers wait for this look,
+// and the next may have a connection that works.
+func (w *watcher) readSoon(refs []store.TurnRef) ([]store.TurnState, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, lookWithin)
+	defer cancel()
+	return w.read(ctx, refs)
 }
 
 func (w *watcher) snapshot() []*waiter {

@@ -22,6 +22,7 @@ type rows struct {
 	status  map[string]schemas.TurnStatus
 	queries []int // the number of refs of each
 	fails   int   // how many queries fail first
+	hangs   int   // how many queries hang first
 }
 
 func (r *rows) set(turn string, status schemas.TurnStatus) {
@@ -30,10 +31,16 @@ func (r *rows) set(turn string, status schemas.TurnStatus) {
 	r.status[turn] = status
 }
 
-func (r *rows) read(_ context.Context, refs []store.TurnRef) ([]store.TurnState, error) {
+func (r *rows) read(ctx context.Context, refs []store.TurnRef) ([]store.TurnState, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.queries = append(r.queries, len(refs))
+	if r.hangs--; r.hangs >= 0 {
+		r.mu.Unlock()
+		<-ctx.Done()
+		r.mu.Lock()
+		return nil, ctx.Err()
+	}
 	if r.fails--; r.fails >= 0 {
 		return nil, errors.New("the database is away")
 	}
@@ -171,5 +178,16 @@ func TestLimiterForgetsUnusedKeys(t *testing.T) {
 		time.Sleep(bucketAge/2 + time.Second)
 		require.NoError(t, l.take("another"))
 		require.Len(t, l.buckets, 2, "key 0 was used meanwhile")
+	})
+}
+
+func TestWatcherGivesALookUpThatHangs(t *testing.T) {
+	watching(t, func(t *testing.T, w *watcher, r *rows) {
+		r.hangs = 2
+		r.set("t1", schemas.TurnCompleted)
+		began := time.Now()
+		_, err := w.wait(t.Context(), store.TurnRef{Turn: "t1"}, func(st store.TurnState) bool { return st.Status.Final() })
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 3*lookWithin)
 	})
 }
