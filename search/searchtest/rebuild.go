@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,6 +30,7 @@ func RunRebuild(t *testing.T, open func(t *testing.T) Rebuilt, again func(t *tes
 		"one at a time":                       rebuildAlone,
 		"repeated calls":                      rebuildRepeated,
 		"abort":                               rebuildAborted,
+		"vectors":                             rebuildVectors,
 		"concurrent use":                      rebuildInUse,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,6 +127,18 @@ func rebuildAborted(t *testing.T, x, other Rebuilt) {
 	require.Empty(t, find(t, x, north, "apples", "a"))
 }
 
+func rebuildVectors(t *testing.T, x, other Rebuilt) {
+	require.NoError(t, x.StartRebuild(t.Context(), "r1"))
+	require.NoError(t, x.Fill(t.Context(), "r1", north, []search.Entry{entry("a", "filled", "apples", direction("m", 10))}))
+	require.NoError(t, other.Put(t.Context(), north, []search.Entry{entry("a", "put", "apples", direction("m", 20))}))
+	require.Error(t, x.Fill(t.Context(), "r1", north, []search.Entry{entry("a", "bad", "apples", direction("", 0))}))
+	require.NoError(t, x.FinishRebuild(t.Context(), "r1"))
+	found := ask(t, other, north, search.Query{Vector: direction("m", 0), Sources: []string{"a"}})
+	require.Equal(t, []string{"a/filled/1/000", "a/put/1/000"}, ids(found))
+	require.NoError(t, other.Put(t.Context(), north, []search.Entry{entry("a", "later", "apples", direction("n", 0))}))
+	require.Len(t, ask(t, x, north, search.Query{Vector: direction("n", 0), Sources: []string{"a"}}), 1)
+}
+
 // rebuildInUse writes, deletes and searches while a rebuild begins, fills and
 // ends.
 func rebuildInUse(t *testing.T, x, other Rebuilt) {
@@ -132,14 +147,15 @@ func rebuildInUse(t *testing.T, x, other Rebuilt) {
 	defer stop()
 	const writers = 4
 	errs := make(chan error, writers)
-	done := make([]int, writers)
+	rounds := make([]atomic.Int64, writers)
 	for w := range writers {
 		index := []Rebuilt{x, other}[w%2]
-		go func() { errs <- useUntil(ctx, t.Context(), index, fmt.Sprintf("s%d", w), &done[w]) }()
+		go func() { errs <- useUntil(ctx, t.Context(), index, fmt.Sprintf("s%d", w), &rounds[w]) }()
 	}
 	for r := range 2 {
 		id := fmt.Sprintf("r%d", r)
 		require.NoError(t, x.StartRebuild(t.Context(), id))
+		awaitRounds(t, rounds) // what was put before would have to be filled in
 		require.NoError(t, x.Fill(t.Context(), id, north, entries(chunk("kept", "one", 0, "apples"))))
 		require.NoError(t, x.Fill(t.Context(), id, north, entries(
 			chunk("s0", "base", 0, "apples"), chunk("s1", "base", 0, "apples"), chunk("s2", "base", 0, "apples"), chunk("s3", "base", 0, "apples"),
@@ -151,18 +167,27 @@ func rebuildInUse(t *testing.T, x, other Rebuilt) {
 		require.NoError(t, <-errs)
 	}
 	for w := range writers {
-		require.Equal(t, 2, count(t, x, north, search.Selection{Source: fmt.Sprintf("s%d", w)}), "round %d", done[w])
+		require.Equal(t, 2, count(t, x, north, search.Selection{Source: fmt.Sprintf("s%d", w)}), "round %d", rounds[w].Load())
 		require.Len(t, find(t, other, north, "apples", fmt.Sprintf("s%d", w)), 2)
 	}
 	require.Len(t, find(t, x, north, "apples", "kept"), 1)
 }
 
+// awaitRounds waits until each writer has begun and ended a round.
+func awaitRounds(t *testing.T, rounds []atomic.Int64) {
+	t.Helper()
+	for i := range rounds {
+		until := rounds[i].Load() + 2
+		require.Eventually(t, func() bool { return rounds[i].Load() >= until }, 30*time.Second, 5*time.Millisecond)
+	}
+}
+
 // useUntil puts a new version, deletes the old ones and looks for the new one,
 // until until ends.
-func useUntil(until, ctx context.Context, x Rebuilt, source string, round *int) error {
-	for until.Err() == nil || *round == 0 {
-		*round++
-		last := versioned(source, "one", int64(*round), 0, "apples")
+func useUntil(until, ctx context.Context, x Rebuilt, source string, rounds *atomic.Int64) error {
+	for until.Err() == nil || rounds.Load() == 0 {
+		round := rounds.Add(1)
+		last := versioned(source, "one", round, 0, "apples")
 		if err := x.Put(ctx, north, entries(last, chunk(source, "base", 0, "apples"))); err != nil {
 			return err
 		}
@@ -174,7 +199,7 @@ func useUntil(until, ctx context.Context, x Rebuilt, source string, round *int) 
 			return err
 		}
 		if have := ids(found); !slices.Contains(have, last.ID) || !slices.Contains(have, "kept/one/1/000") {
-			return fmt.Errorf("round %d of %s found %v", *round, source, have)
+			return fmt.Errorf("round %d of %s found %v", round, source, have)
 		}
 	}
 	return nil
