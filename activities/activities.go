@@ -22,6 +22,8 @@ import (
 type Config struct {
 	Store     *store.Store
 	Index     search.Index
+	// Rebuilder is the index as one that can be filled anew.
+	Rebuilder search.Rebuilder
 	Analytics analytics.Store
 	Model     llm.Model
 	Tools     *tool.Caller

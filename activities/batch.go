@@ -200,7 +200,8 @@ func (b *batch) index(ctx context.Context, result store.PageResult, p crawl.Page
 		result.Reason = schemas.ReasonDuplicate
 		return b.record(ctx, result)
 	}
-	chunks := b.chunks(result.Lease, p)
+	version := store.DocumentRef{Source: b.in.Source, Document: result.ID, Version: result.Version}
+	chunks := passages(version, result.URL, p.Title, p.Markdown)
 	// The lease outlasts this deadline, so a purge that waits for the lease
 	// finds all that was written.
 	bounded, cancel := context.WithDeadline(ctx, b.deadline)
@@ -214,20 +215,21 @@ func (b *batch) index(ctx context.Context, result store.PageResult, p crawl.Page
 	return b.record(ctx, result)
 }
 
-func (b *batch) chunks(lease store.Lease, p crawl.Page) []search.Entry {
-	sections := crawl.Split(crawl.Document{Title: p.Title, URL: lease.URL, Markdown: p.Markdown})
+// passages are the chunks of a version of a page; the same text gives the same.
+func passages(of store.DocumentRef, url, title, markdown string) []search.Entry {
+	sections := crawl.Split(crawl.Document{Title: title, URL: url, Markdown: markdown})
 	chunks := make([]search.Entry, len(sections))
 	for n, s := range sections {
 		chunks[n].Chunk = schemas.Chunk{
-			ID: chunkID(b.in.Source, lease, n), SourceID: b.in.Source, DocumentID: lease.ID, Version: lease.Version, N: n,
-			URL: s.URL, Title: p.Title, Heading: s.Heading, Text: s.Text,
+			ID: chunkID(of, n), SourceID: of.Source, DocumentID: of.Document, Version: of.Version, N: n,
+			URL: s.URL, Title: title, Heading: s.Heading, Text: s.Text,
 		}
 	}
 	return chunks
 }
 
-func chunkID(source string, lease store.Lease, n int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%d", source, lease.ID, lease.Version, n))
+func chunkID(of store.DocumentRef, n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%d", of.Source, of.Document, of.Version, n))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -43,6 +43,12 @@ func (e *engine) StartPurge(ctx context.Context, product, source string) error {
 	return e.startPurge(ctx, product, source)
 }
 
+func (e *engine) StartReindex(context.Context) error { panic("not written") }
+
+func (e *engine) CancelReindex(context.Context) error { panic("not written") }
+
+func (e *engine) Reindex(context.Context) (schemas.Reindex, error) { panic("not written") }
+
 // bench is the API over a real store.
 type bench struct {
 	*Server

@@ -28,6 +28,12 @@ type Engine interface {
 	StartCrawl(ctx context.Context, product, source string, run int64) error
 	// StartPurge starts the purge of a deleted source, which ends its crawl.
 	StartPurge(ctx context.Context, product, source string) error
+	// StartReindex starts the rebuild of the index unless one runs.
+	StartReindex(ctx context.Context) error
+	// CancelReindex ends the rebuild that runs, if one does.
+	CancelReindex(ctx context.Context) error
+	// Reindex tells of the newest rebuild.
+	Reindex(ctx context.Context) (schemas.Reindex, error)
 }
 
 // Searcher finds knowledge as the agent sees it.
@@ -167,6 +173,9 @@ func (s *Server) routes() *gin.Engine {
 	operator.GET("/keys/:id", s.handle(s.getKey))
 	operator.PATCH("/keys/:id", s.handle(s.updateKey))
 	operator.DELETE("/keys/:id", s.handle(s.revokeKey))
+	operator.POST("/reindex", s.handle(s.startReindex))
+	operator.GET("/reindex", s.handle(s.getReindex))
+	operator.DELETE("/reindex", s.handle(s.cancelReindex))
 	operator.POST("/codec/decode", s.handle(s.decodePayloads))
 	return r
 }

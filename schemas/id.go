@@ -23,6 +23,7 @@ const (
 	ToolPrefix    = "tool_"
 	CallPrefix    = "call_"
 	RequestPrefix = "req_"
+	RebuildPrefix = "idx_"
 )
 
 // NewID returns a fresh id: the prefix and a ULID, so ids of one kind sort by

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"runa/schemas"
 )
 
 // PagePlace is where a walk over the pages of a product stands: behind the page
@@ -50,13 +52,28 @@ func (s *Store) NextProduct(ctx context.Context, after string) (string, error) {
 	return id, err
 }
 
-// LeasesEnd is when the last of the leases of now runs out: what was written
-// to an index before now has its record by then, or never. Zero is no lease.
+// LeasesEnd is when the last of the leases of now runs out that no record has
+// ended yet; those of deleted sources do not count. Zero is no lease.
 func (s *Store) LeasesEnd(ctx context.Context) (time.Time, error) {
 	var until int64
-	err := s.reader().row(ctx, `SELECT coalesce(max(lease_until), 0) FROM pages`).Scan(&until)
+	err := s.reader().row(ctx, `
+		SELECT coalesce(max(p.lease_until), 0) FROM pages p
+		JOIN sources s ON s.product = p.product AND s.id = p.source
+		WHERE p.state = 'leased' AND s.deleted_at IS NULL`).Scan(&until)
 	if err != nil || until <= s.now() {
 		return time.Time{}, err
 	}
 	return time.UnixMilli(until).UTC(), nil
+}
+
+// Leased reports whether a lease of LeasesEnd's kind runs out at a time or
+// before it, and has not run out.
+func (s *Store) Leased(ctx context.Context, end time.Time) (bool, error) {
+	var pages int
+	err := s.reader().row(ctx, `
+		SELECT count(*) FROM pages p
+		JOIN sources s ON s.product = p.product AND s.id = p.source
+		WHERE p.state = 'leased' AND s.deleted_at IS NULL AND p.lease_until > ? AND p.lease_until <= ?`,
+		s.now(), schemas.Millis(end)).Scan(&pages)
+	return pages > 0, err
 }

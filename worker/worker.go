@@ -95,6 +95,7 @@ func Register(r worker.Registry, acts *activities.Activities) {
 	r.RegisterWorkflow(workflows.Turn)
 	r.RegisterWorkflow(workflows.Crawl)
 	r.RegisterWorkflow(workflows.Purge)
+	r.RegisterWorkflow(workflows.Reindex)
 	r.RegisterWorkflow(workflows.Export)
 	r.RegisterWorkflow(workflows.Sweep)
 	r.RegisterActivity(acts)

@@ -154,6 +154,53 @@ func (c *Client) StartExport(ctx context.Context) error {
 	return c.start(ctx, ExportWorkflowID, TurnQueue, first, Export)
 }
 
+// StartReindex starts the rebuild of the index unless one runs.
+func (c *Client) StartReindex(ctx context.Context) error {
+	in := schemas.ReindexInput{ID: schemas.NewID(schemas.RebuildPrefix)}
+	return c.start(ctx, schemas.ReindexWorkflowID, CrawlQueue, first, Reindex, in)
+}
+
+// CancelReindex ends the rebuild that runs, if one does; the index goes on with
+// what it had.
+func (c *Client) CancelReindex(ctx context.Context) error {
+	if err := c.Temporal.CancelWorkflow(ctx, schemas.ReindexWorkflowID, ""); err != nil && !isNotFound(err) {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Reindex tells of the newest rebuild, for as long as histories are kept.
+func (c *Client) Reindex(ctx context.Context) (schemas.Reindex, error) {
+	d, err := c.Temporal.DescribeWorkflowExecution(ctx, schemas.ReindexWorkflowID, "")
+	if isNotFound(err) {
+		return schemas.Reindex{Status: schemas.ReindexNone}, nil
+	}
+	if err != nil {
+		return schemas.Reindex{}, unavailable(err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	started := schemas.Time(info.GetStartTime().AsTime())
+	view := schemas.Reindex{Status: reindexStatus(info.GetStatus()), StartedAt: &started}
+	if view.Status != schemas.ReindexRunning {
+		ended := schemas.Time(info.GetCloseTime().AsTime())
+		view.EndedAt = &ended
+	}
+	return view, nil
+}
+
+func reindexStatus(status enumspb.WorkflowExecutionStatus) schemas.ReindexStatus {
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+		return schemas.ReindexRunning
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return schemas.ReindexCompleted
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return schemas.ReindexCanceled
+	default:
+		return schemas.ReindexFailed
+	}
+}
+
 // start starts a workflow unless one of its id runs.
 func (c *Client) start(ctx context.Context, id, queue string, priority temporal.Priority, workflow any, args ...any) error {
 	options := client.StartWorkflowOptions{

@@ -105,6 +105,18 @@ var purging = workflow.ActivityOptions{
 	},
 }
 
+// reindexing outlasts a shift of the walk; an index or a database that is away
+// is waited for. It takes a slot of the crawls, which it is like.
+var reindexing = workflow.ActivityOptions{
+	TaskQueue:           CrawlQueue,
+	StartToCloseTimeout: 10 * time.Minute,
+	HeartbeatTimeout:    10 * time.Second,
+	WaitForCancellation: true,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
+	},
+}
+
 // exporting outlasts a shift of the export; a dead worker is noticed by its
 // beat, since figures must not lag. The store of analytics may be away for
 // long.

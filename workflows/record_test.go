@@ -68,6 +68,7 @@ func TestRecord(t *testing.T) {
 		r.recordQueue()
 		r.recordCanceled()
 		r.recordCrawls()
+		r.recordReindex()
 		r.recordHousekeeping()
 	})
 	t.Run("short histories", func(t *testing.T) {
@@ -329,6 +330,12 @@ func (r *rig) runCrawl(key activities.SourceKey) client.WorkflowRun {
 	desc, err := r.client.DescribeWorkflowExecution(ctx, id, "")
 	require.NoError(r.t, err)
 	return r.client.GetWorkflow(ctx, id, desc.GetWorkflowExecutionInfo().GetFirstRunId())
+}
+
+func (r *rig) recordReindex() {
+	require.NoError(r.t, r.starter.StartReindex(r.t.Context()))
+	require.NoError(r.t, r.client.GetWorkflow(r.t.Context(), schemas.ReindexWorkflowID, "").Get(r.t.Context(), nil))
+	r.save("reindex", schemas.ReindexWorkflowID, "")
 }
 
 func (r *rig) recordCrawls() {

@@ -25,7 +25,7 @@ import (
 // replay all of them: turns of this kind may be under way when it is deployed.
 var paths = []string{
 	"crawl-batches", "crawl-canceled", "crawl-continued", "crawl-continues", "crawl-deleted", "crawl-failed", "crawl-waits",
-	"export-continues", "purge", "sweep",
+	"export-continues", "purge", "reindex", "sweep",
 	"turn-busy", "turn-calls", "turn-canceled", "turn-canceled-queued", "turn-continued", "turn-continues", "turn-failed",
 	"turn-plain", "turn-queued", "turn-queued-timer", "turn-tool",
 }
@@ -59,6 +59,7 @@ func TestReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.Turn)
 			replayer.RegisterWorkflow(workflows.Crawl)
 			replayer.RegisterWorkflow(workflows.Purge)
+			replayer.RegisterWorkflow(workflows.Reindex)
 			replayer.RegisterWorkflow(workflows.Export)
 			replayer.RegisterWorkflow(workflows.Sweep)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(noLog, historyFile(path)))
@@ -73,7 +74,7 @@ func TestReplayFailsForAChangedWorkflow(t *testing.T) {
 	changed := func(ctx workflow.Context) error { return workflow.Sleep(ctx, time.Second) }
 	for _, path := range paths {
 		replayer := sdkworker.NewWorkflowReplayer()
-		for _, name := range []string{"Turn", "Crawl", "Purge", "Export", "Sweep"} {
+		for _, name := range []string{"Turn", "Crawl", "Purge", "Reindex", "Export", "Sweep"} {
 			replayer.RegisterWorkflowWithOptions(changed, workflow.RegisterOptions{Name: name})
 		}
 		require.ErrorContains(t, replayer.ReplayWorkflowHistoryFromJSONFile(noLog, historyFile(path)), nondeterministic, path)
@@ -105,7 +106,7 @@ func TestHistoriesHoldNoContent(t *testing.T) {
 		require.NoError(t, err, path)
 		text := prototext.Format(history)
 		require.NotContains(t, text, secret, path)
-		if path != "sweep" && path != "export-continues" {
+		if path != "sweep" && path != "reindex" && path != "export-continues" {
 			require.Contains(t, text, "prod_a", "ids are there, so payloads can be read here")
 		}
 	}

@@ -72,7 +72,7 @@ func (b *Bench) open(tb testing.TB) {
 	figures, err := analyticssqlite.Open(tb.Context(), analyticssqlite.Config{Dir: filepath.Join(b.Folder, "analytics")})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, figures.Close()) })
-	b.Index, b.Analytics = index, figures
+	b.Index, b.Rebuilder, b.Analytics = index, index, figures
 }
 
 // Records is the file of the store.

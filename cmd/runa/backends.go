@@ -64,13 +64,19 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// index is an index of the knowledge that can be filled anew.
+type index interface {
+	search.Index
+	search.Rebuilder
+}
+
 // openIndex opens the index of the knowledge.
-func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (search.Index, error) {
+func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (index, error) {
 	if cfg.Elasticsearch == "" {
 		return searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(cfg.DataDir, "search.db"), Logger: log})
 	}
 	at := elastic.Config{URL: cfg.Elasticsearch, Prefix: cfg.ElasticsearchPrefix, Logger: log}
-	return await(ctx, log, "Elasticsearch", func(ctx context.Context) (search.Index, error) {
+	return await(ctx, log, "Elasticsearch", func(ctx context.Context) (index, error) {
 		if migrate {
 			if err := elastic.Migrate(ctx, at); err != nil {
 				return nil, err

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(serveCommand(), apiCommand(), workerCommand(), temporalCommand(), migrateCommand(),
-		keysCommand(), keysetCommand(), productsCommand(), doctorCommand(), healthCommand())
+		keysCommand(), keysetCommand(), productsCommand(), reindexCommand(), doctorCommand(), healthCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

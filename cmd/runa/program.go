@@ -23,8 +23,8 @@ import (
 	"runa/llm/extractive"
 	"runa/outbound"
 	"runa/seal"
-	"runa/search"
 	"runa/store"
+	"runa/telemetry"
 	"runa/telemetry/provider"
 	"runa/tool"
 	"runa/worker"
@@ -41,7 +41,7 @@ type Program struct {
 	telemetry *provider.Telemetry
 	store     *store.Store
 	sealer    *seal.Sealer
-	index     search.Index
+	index     index
 	figures   analytics.Store
 	// engine is the embedded one.
 	engine   *embedded.Server
@@ -220,11 +220,14 @@ func (p *Program) openWorker(ctx context.Context) error {
 		return err
 	}
 	cfg := activities.Config{
-		Store: p.store, Index: p.index, Analytics: p.figures, Model: extractive.New(), Tools: p.tools, Fetcher: fetcher,
+		Store: p.store, Index: p.index, Rebuilder: p.index, Analytics: p.figures, Model: extractive.New(), Tools: p.tools, Fetcher: fetcher,
 		Engine: p.starter, Log: p.log, Fail: failpoint(p.cfg.Failpoint), Observer: p.telemetry.Observer,
 	}
 	if p.api != nil {
 		cfg.Changed = p.api.TurnChanged
+	}
+	if p.api == nil {
+		p.telemetry.Registry.MustRegister(telemetry.NewPools(p.store.Pools))
 	}
 	w, err := worker.Start(p.temporal, activities.New(cfg), worker.Config{
 		Queues: p.cfg.Queues, TurnSlots: p.cfg.TurnSlots, CrawlSlots: p.cfg.CrawlSlots, Build: build(),

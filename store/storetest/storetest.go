@@ -36,7 +36,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) *store.Store) {
 		"turns": turnTests(), "sessions": sessionTests(), "waiters": waiterTests(),
 		"steps": stepTests(), "calls": callTests(), "tools": toolTests(),
 		"sources": sourceTests(), "frontier": frontierTests(), "pages": pageTests(),
-		"hosts": hostTests(), "outbox": outboxTests(), "lists": listTests(),
+		"hosts": hostTests(), "reindex": reindexTests(), "outbox": outboxTests(), "lists": listTests(),
 		"isolation": isolationTests(), "database": databaseTests(), "writers": writerTests(), "stats": statsTests(),
 	} {
 		t.Run(noun, func(t *testing.T) {

@@ -53,6 +53,7 @@ func TestOneProcess(t *testing.T) {
 		{"Knowledge", testKnowledge},
 		{"DeleteDuringCrawl", testDeleteDuringCrawl},
 		{"DeadSite", testDeadSite},
+		{"Reindex", testReindex},
 		{"Analytics", testAnalytics},
 		{"Service", testService},
 	} {
@@ -221,14 +222,19 @@ func (c client) search(query string) []schemas.Hit {
 // until looks again and again until what is said is so.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(45 * time.Second)
+	untilWithin(t, 45*time.Second, what, so)
+}
+
+func untilWithin(t *testing.T, limit time.Duration, what string, so func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
 	again := time.NewTicker(25 * time.Millisecond)
 	defer again.Stop()
 	for !so() {
 		select {
 		case <-again.C:
 		case <-deadline:
-			require.FailNow(t, "waited 45 s in vain", what)
+			require.FailNow(t, "waited "+limit.String()+" in vain", what)
 		}
 	}
 }
