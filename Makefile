@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
-SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/...
+SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/... ./test/cluster/...
 
 .DEFAULT_GOAL := help
 
@@ -46,6 +46,10 @@ lint: $(TOOLS) check-deploy ## Run the linters
 .PHONY: bench
 bench: build ## Measure turns, start, memory and disk; prints ratios against an untuned engine
 	RUNA_TEST_BINARY=$(CURDIR)/bin/runa go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+
+.PHONY: load
+load: build ## Measure several processes on real services beside one, and a product beside another's flood
+	RUNA_TEST_BINARY=$(CURDIR)/bin/runa POSTGRES_DURABLE=1 test/services/run go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/load
 
 $(TOOLS): Makefile
 	mkdir -p $(TOOLS)

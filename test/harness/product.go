@@ -66,10 +66,51 @@ func (p *Product) Open() { close(p.gate) }
 // other.
 func (p *Product) Send(wait int) runatest.Answer {
 	p.t.Helper()
+	return p.send(wait, "Track the order of user%d@example.com")
+}
+
+// Greet sends a message that makes no call.
+func (p *Product) Greet(wait int) runatest.Answer {
+	p.t.Helper()
+	return p.send(wait, "What does plan %d cost?")
+}
+
+// send does not hold the answer against the specification, which would cost
+// what is measured.
+func (p *Product) send(wait int, text string) runatest.Answer {
+	p.t.Helper()
 	n := p.sent.Add(1)
-	return p.APIs[int(n)%len(p.APIs)].Do(runatest.Request{Method: http.MethodPost, Path: "/v1/chat", Body: map[string]any{
-		"sessionId": fmt.Sprintf("%s-%d", p.id, n), "message": fmt.Sprintf("Track the order of user%d@example.com", n), "wait": wait,
+	answer, err := p.APIs[int(n)%len(p.APIs)].Try(runatest.Request{Method: http.MethodPost, Path: "/v1/chat", Body: map[string]any{
+		"sessionId": fmt.Sprintf("%s-%d", p.id, n), "message": fmt.Sprintf(text, n), "wait": wait,
 	}})
+	require.NoError(p.t, err)
+	return answer
+}
+
+// Crawl gives it a site to crawl, and returns the source.
+func (p *Product) Crawl(site *Site) (source schemas.Source) {
+	p.t.Helper()
+	none, most := 0, site.pages
+	answer := p.APIs[0].Do(runatest.Request{Method: http.MethodPost, Path: "/v1/knowledge", Body: schemas.SourceSpec{
+		Type: schemas.SourceURL, URL: site.front(), Name: "site", Crawl: schemas.CrawlOptions{DelayMs: &none, MaxPages: &most},
+	}})
+	require.Equal(p.t, http.StatusOK, answer.Status, "%s", answer.Body)
+	answer.JSON(p.t, &source)
+	return source
+}
+
+// Delete deletes a source, which ends its crawl.
+func (p *Product) Delete(source string) {
+	p.t.Helper()
+	answer := p.APIs[0].Do(runatest.Request{Method: http.MethodDelete, Path: "/v1/knowledge/" + source})
+	require.Less(p.t, answer.Status, http.StatusMultipleChoices, "%s", answer.Body)
+}
+
+// Source reads a source.
+func (p *Product) Source(id string) (source schemas.Source) {
+	p.t.Helper()
+	p.APIs[0].Do(runatest.Request{Method: http.MethodGet, Path: "/v1/knowledge/" + id}).JSON(p.t, &source)
+	return source
 }
 
 // Turn reads a turn.
@@ -109,7 +150,7 @@ func IDOf(t testing.TB, answer runatest.Answer) string {
 // Flood sends so many turns that nobody waits for.
 func (p *Product) Flood(turns int) []string {
 	p.t.Helper()
-	const senders = 8
+	const senders = 32
 	ids := make([]string, turns)
 	var all sync.WaitGroup
 	for s := range senders {

@@ -45,9 +45,13 @@ func stopEngine() {
 }
 
 func dropEngine(ctx context.Context, prefix string) {
-	for _, name := range []string{"temporal", "temporal_visibility"} {
-		_ = onServer(ctx, "DROP DATABASE IF EXISTS "+prefix+name+" WITH (FORCE)") // the server of tests is thrown away
+	for _, name := range databasesOf(prefix) {
+		_ = onServer(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") // the server of tests is thrown away
 	}
+}
+
+func databasesOf(prefix string) []string {
+	return []string{prefix + "temporal", prefix + "temporal_visibility"}
 }
 
 // Engine is a durable engine of a test's own, whose processes the test starts
@@ -77,6 +81,9 @@ func (e *Engine) Args(services ...string) []string {
 	}
 	return []string{"temporal", "--service", strings.Join(services, ","), "--temporal-listen", listen, "--temporal-database-prefix", e.prefix}
 }
+
+// Databases are the names of its databases.
+func (e *Engine) Databases() []string { return databasesOf(e.prefix) }
 
 // Env are the variables of its processes.
 func (e *Engine) Env() []string { return []string{"RUNA_DATABASE_URL=" + os.Getenv(DatabaseVariable)} }

@@ -190,6 +190,9 @@ func (i *Installation) names(t testing.TB, layout Layout) []string {
 	return append(env, "RUNA_CLICKHOUSE_URL="+i.ClickHouse(), "RUNA_TEMPORAL_ADDRESS="+i.engine, "RUNA_TEMPORAL_NAMESPACE="+i.name)
 }
 
+// Name is that of its database, and begins the names of its indices.
+func (i *Installation) Name() string { return i.name }
+
 func (i *Installation) database() string {
 	u, err := url.Parse(os.Getenv(DatabaseVariable))
 	if err != nil {
