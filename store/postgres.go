@@ -42,7 +42,7 @@ const (
 	connectTimeout = 5 * time.Second
 	// silence is how long a server that says nothing is waited for by a caller
 	// who set no limit: longer than the server's own limit for a statement.
-	silence = 2 * time.Minute
+	silence = 70 * time.Second
 	// idleTime and lifeTime let a pool shrink after a peak, and come back to a
 	// server that was away.
 	idleTime = 5 * time.Minute

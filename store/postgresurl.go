@@ -9,9 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// ErrURL is the error of a URL that no database has. It shows no password.
+var ErrURL = errors.New("the database's URL")
+
 // errURL says nothing of what the URL holds: a part of its password would be
 // taken for a host, a port or a path when a character in it was not escaped.
-var errURL = errors.New("the database's URL is not one of postgres://USER:PASSWORD@HOST:PORT/DATABASE, in which special characters of the password are written as %XX")
+var errURL = fmt.Errorf("%w is not one of postgres://USER:PASSWORD@HOST:PORT/DATABASE, in which special characters of the password are written as %%XX", ErrURL)
 
 // parsePostgres reads a URL. Its errors do not show the password.
 func parsePostgres(text string) (*pgx.ConnConfig, error) {
@@ -20,7 +23,7 @@ func parsePostgres(text string) (*pgx.ConnConfig, error) {
 	}
 	conn, err := pgx.ParseConfig(text)
 	if err != nil {
-		return nil, fmt.Errorf("the database's URL: %s", reason(err))
+		return nil, fmt.Errorf("%w: %s", ErrURL, reason(err))
 	}
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/client"
 	temporallog "go.temporal.io/sdk/log"
 
@@ -167,8 +170,23 @@ func await[T any](ctx context.Context, log *slog.Logger, what string, open func(
 	}
 }
 
-// hopeless reports errors that waiting does not mend.
-func hopeless(err error) bool { return errors.Is(err, store.ErrKeyset) }
+// hopeless reports errors that waiting does not mend: a keyset that is not the
+// records', a URL that none can have, and a service that is there and does not let this process in.
+func hopeless(err error) bool {
+	if errors.Is(err, store.ErrKeyset) || errors.Is(err, store.ErrURL) || errors.Is(err, elastic.ErrRefused) {
+		return true
+	}
+	var postgres *pgconn.PgError
+	if errors.As(err, &postgres) {
+		return strings.HasPrefix(postgres.Code, "28") // invalid authorization, invalid password
+	}
+	var figures *clickhousego.Exception
+	return errors.As(err, &figures) && slices.Contains(refusals, figures.Code)
+}
+
+// refusals are ClickHouse's codes for an unknown user, a wrong password, and
+// either of them, not told which.
+var refusals = []int32{192, 193, 516}
 
 // requireShared refuses to start a role of its own on what only this process
 // could see: two such processes would not work on the same things.

@@ -19,6 +19,15 @@ type failure struct {
 	Reason string `json:"reason"`
 }
 
+// ErrRefused is the error of a server that does not let this process in, by its
+// user and password or key.
+var ErrRefused = errors.New("the user, its password or its rights are not those that Elasticsearch asks for")
+
+// Is says which failures are an ErrRefused.
+func (f *failure) Is(target error) bool {
+	return target == ErrRefused && (f.Status == http.StatusUnauthorized || f.Type == "security_exception")
+}
+
 // maxReason bounds what a log line may carry of a reason.
 const maxReason = 200
 
