@@ -236,7 +236,12 @@ func (p *Program) openWorker(ctx context.Context) error {
 		return err
 	}
 	p.onClose(func() error { w.Stop(); return nil })
-	return p.starter.StartHousekeeping(ctx)
+	// The engine may have gone away since it was connected to, as when all of an
+	// installation is restarted.
+	_, err = await(ctx, p.log, "the durable engine", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.starter.StartHousekeeping(ctx)
+	}, p.engine == nil)
+	return err
 }
 
 // outboundPolicy allows what the operator allows, and the demo's own address.
