@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"runa/analytics"
+	"runa/schemas"
 )
 
 // Config says where the server is and how to use it.
@@ -102,6 +104,20 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements analytics.Store. Later calls fail; closing again does
 // nothing.
 func (s *Store) Close() error { return s.conn.Close() }
+
+// busy are the server's codes for a query that it has no time, room or quorum
+// for: too slow, too many, the network, memory, read only, no keeper.
+var busy = []int32{159, 202, 209, 210, 241, 242, 999}
+
+// away gives the failure of a server that cannot be reached or is busy its
+// code.
+func away(err error) error {
+	var said *clickhouse.Exception
+	if errors.Is(err, context.Canceled) || errors.As(err, &said) && !slices.Contains(busy, said.Code) {
+		return err
+	}
+	return errors.Join(schemas.Errorf(schemas.Unavailable, "the store of analytics cannot be reached now"), err)
+}
 
 // plain takes the request's URL out of an error: it holds credentials and the
 // statement.

@@ -27,7 +27,7 @@ func (s *Store) Figures(ctx context.Context, product string, period analytics.Pe
 	defer cancel()
 	totals, err := s.totals(reading(ctx), product, period)
 	if err != nil {
-		return schemas.Figures{}, fmt.Errorf("analytics: figures of %s: %w", product, plain(err))
+		return schemas.Figures{}, fmt.Errorf("analytics: figures of %s: %w", product, away(plain(err)))
 	}
 	return totals.Figures(asOf), nil
 }

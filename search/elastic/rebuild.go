@@ -10,6 +10,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"runa/schemas"
 	"runa/search"
 )
 
@@ -163,8 +164,12 @@ func (x *Index) AbortRebuild(ctx context.Context, id string) error {
 }
 
 func wrap(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("search/elastic: %s: %w", what, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("search/elastic: %s: %w", what, err)
+	if passing(err) && !errors.Is(err, context.Canceled) && schemas.AsError(err) == nil {
+		return errors.Join(schemas.Errorf(schemas.Unavailable, "the index of the knowledge cannot be reached now"), err)
+	}
+	return err
 }
