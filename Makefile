@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
-SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/... ./test/cluster/...
+SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/... ./test/cluster/... ./test/faults/...
 
 .DEFAULT_GOAL := help
 
