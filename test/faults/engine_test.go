@@ -4,11 +4,13 @@ import (
 	"context"
 	"flag"
 	"math/rand/v2"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"runa/schemas"
 	"runa/test/harness"
 	"runa/test/runatest"
 )
@@ -50,6 +52,7 @@ func TestEngineAway(t *testing.T) {
 		engine.Pause()
 		return engine.Resume
 	}
+	var crawls []func()
 	for _, c := range []struct {
 		name string
 		away func() func()
@@ -59,6 +62,8 @@ func TestEngineAway(t *testing.T) {
 	} {
 		running := start(w, 10)
 		back := c.away()
+		var sources tally
+		crawls = append(crawls, register(r, &sources))
 		o := during(t, c.d, w, r, known)
 		back()
 		ready := awaitReady(t, r.api)
@@ -66,15 +71,40 @@ func TestEngineAway(t *testing.T) {
 		o.sendAgain(t.Context(), w)
 		running()
 		w.Await()
-		t.Logf("engine %s %s: %s; ready %s after it was back, all turns ended %s later", c.name, c.d, o, ms(ready), ms(time.Since(began)))
+		require.Less(t, sources.quantile(1), soon, "a site is registered, and its crawl is started later")
+		require.Equal(t, map[string]int{"200": 1}, sources.codes)
+		t.Logf("engine %s %s: %s; a site registered %s; ready %s after it was back, all turns ended %s later", c.name, c.d, o, &sources, ms(ready), ms(time.Since(began)))
 		require.Less(t, o.chats.quantile(1), soon, "a chat is answered soon: %s", r.log())
 		require.Less(t, o.reads.quantile(1), soon)
 		require.Equal(t, len(o.sent), o.chats.codes["503 unavailable"]+o.chats.codes["202"], "chats are taken in or told to come back")
 		require.Equal(t, map[string]int{"200": len(o.reads.took)}, o.reads.codes, "what is there can be read")
 		require.Positive(t, o.failed["engine"], "/readyz names the engine")
 	}
+	for _, ended := range crawls {
+		ended()
+	}
 	f := w.Prove()
 	t.Logf("%s; events %d, twice 0", f, r.proveEvents(f))
+}
+
+// register registers a site that is not there; ended waits until a crawl has
+// said so.
+func register(r *rig, y *tally) (ended func()) {
+	r.t.Helper()
+	a := probe(r.t, r.api, y, runatest.Request{
+		Method: http.MethodPost, Path: "/v1/knowledge", Body: schemas.SourceSpec{Type: schemas.SourceURL, URL: "http://127.0.0.1:1/help/", Name: "gone"},
+	})
+	var source schemas.Source
+	a.JSON(r.t, &source)
+	return func() {
+		r.t.Helper()
+		require.Eventually(r.t, func() bool {
+			a, err := r.api.Try(runatest.Request{Method: http.MethodGet, Path: "/v1/knowledge/" + source.ID})
+			require.NoError(r.t, err)
+			a.JSON(r.t, &source)
+			return source.Status == schemas.SourceFailed
+		}, 2*recovery, 100*time.Millisecond, "the crawl is started later")
+	}
 }
 
 // begin registers the tools and ends a first turn, whose id it returns.

@@ -48,14 +48,18 @@ func TestFiguresAway(t *testing.T) {
 		chats := chat(w, r, chatsPerPhase)
 		waiting, size := r.outbox(), r.query(`SELECT pg_total_relation_size('outbox')`)
 		failed := fails(t, r.api)
+		var figures tally
+		probe(t, r.api, &figures, runatest.Request{Method: http.MethodGet, Path: "/v1/analytics"})
 		awaitDrops(r, c.name, dropped)
 		r.figuresHTTP.Set(nil)
 		r.figures.Pass()
 		took := r.awaitOutbox()
 		ratio := float64(chats.quantile(0.95)) / float64(well.quantile(0.95))
-		t.Logf("analytics %s: chats %s, p95 %.2f of %s without; events waiting %d (%d kB on disk); failed checks %v; answers dropped %d; all sent %s after",
-			c.name, chats, ratio, ms(well.quantile(0.95)), waiting, size/1024, failed, r.figures.Dropped()-dropped, ms(took))
+		t.Logf("analytics %s: chats %s, p95 %.2f of %s without; events waiting %d (%d kB on disk); figures %s; failed checks %v; answers dropped %d; all sent %s after",
+			c.name, chats, ratio, ms(well.quantile(0.95)), waiting, size/1024, &figures, failed, r.figures.Dropped()-dropped, ms(took))
 		require.Equal(t, map[string]int{"200": chatsPerPhase}, chats.codes)
+		require.Len(t, figures.codes, figures.codes["200"]+figures.codes["503 unavailable"], "figures %s: %s", &figures, r.log())
+		require.Less(t, figures.quantile(1), hangsFor)
 		require.Less(t, chats.quantile(0.95), 5*well.quantile(0.95)+time.Second, "chats are not held up")
 	}
 	f := w.Prove()

@@ -62,18 +62,24 @@ func TestIndexAway(t *testing.T) {
 			harness.Pause(100 * time.Millisecond)
 		}
 		failed := fails(t, r.api)
+		var searches tally
+		probe(t, r.api, &searches, runatest.Request{
+			Method: http.MethodPost, Path: "/v1/knowledge/search", Body: map[string]any{"query": "joint"},
+		})
 		r.indexHTTP.Set(nil)
 		r.index.Pass()
 		ended := time.Now()
 		chunks += s.awaitIndexed()
 		took := time.Since(ended)
-		t.Logf("index %s for %s: chats %s, degraded %d of %d; failed checks %v; answers spoiled %d; %d pages indexed %s after",
-			c.name, c.lasts, &chats, degraded, asked, failed, r.indexHTTP.Spoiled()-before, indexPages, ms(took))
+		t.Logf("index %s for %s: chats %s, degraded %d of %d; searches %s; failed checks %v; answers spoiled %d; %d pages indexed %s after",
+			c.name, c.lasts, &chats, degraded, asked, &searches, failed, r.indexHTTP.Spoiled()-before, indexPages, ms(took))
 		require.Equal(t, map[string]int{"200": asked}, chats.codes, "chats are answered")
 		require.Less(t, chats.quantile(1), answerWithin, "and soon")
 		if c.degraded {
 			require.Equal(t, asked, degraded, "each says that it had no knowledge")
 			require.Equal(t, []string{"search"}, failed)
+			require.Len(t, searches.codes, searches.codes["200"]+searches.codes["503 unavailable"], "searches %s: %s", &searches, r.log())
+			require.Less(t, searches.quantile(1), hangsFor)
 		}
 		require.False(t, ask(r, &tally{}).Degraded, "the next has it again")
 	}

@@ -21,6 +21,10 @@ import (
 // program needs but what a busy machine may make of it.
 const recovery = 90 * time.Second
 
+// hangsFor is longer than a caller waits for a service that hangs: 30 s, and
+// what a busy machine adds.
+const hangsFor = 40 * time.Second
+
 // tally is how a kind of call was answered.
 type tally struct {
 	mu    sync.Mutex

@@ -2,6 +2,8 @@ package faults
 
 import (
 	"flag"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func TestRecordsAway(t *testing.T) {
 		{"slow by 50 ms", keep(Fault{Delay: 50 * time.Millisecond}), answerWithin},
 		{"answers cut short", keep(Fault{Truncate: 3000}), answerWithin},
 		{"answers ended", keep(Fault{HalfClose: true}), answerWithin},
-		{"connections dead", func() { r.records.Deaden(); harness.Pause(*recordsAway) }, answerWithin},
+		{"connections dead", func() { r.records.Deaden(); harness.Pause(*recordsAway) }, hangsFor},
 	} {
 		running := start(w, 10)
 		over := make(chan time.Time, 1)
@@ -79,6 +81,41 @@ func TestRecordsAway(t *testing.T) {
 			require.Contains(t, []string{"", "records"}, names, "only the records fail")
 		}
 	}
+	f := w.Prove()
+	t.Logf("%s; events %d, twice 0", f, r.proveEvents(f))
+}
+
+// TestRecordsHang keeps PostgreSQL silent for longer than any caller waits.
+func TestRecordsHang(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	r.start()
+	w := r.world(time.Second)
+	known := begin(w)
+	running := start(w, 5)
+	r.records.Set(Fault{Stall: true})
+	time.AfterFunc(2*hangsFor, r.records.Pass) // if a call hangs on
+	const callers = 20
+	var answers tally
+	var calls sync.WaitGroup
+	for i := range callers {
+		calls.Go(func() {
+			req := runatest.Request{Method: http.MethodGet, Path: "/v1/turns/" + known}
+			if i%2 == 0 {
+				req = runatest.Request{Method: http.MethodPost, Path: "/v1/chat", Body: map[string]any{"message": "Anybody there?", "wait": 60}}
+			}
+			probe(t, r.api, &answers, req)
+		})
+	}
+	calls.Wait()
+	r.records.Pass()
+	began := time.Now()
+	ready := awaitReady(t, r.api)
+	running()
+	awaitTurns(r)
+	t.Logf("records hang: %s; ready %s after, all turns ended %s after", &answers, ms(ready), ms(time.Since(began)))
+	require.Equal(t, map[string]int{"503 unavailable": callers}, answers.codes)
+	require.Less(t, answers.quantile(1), hangsFor)
 	f := w.Prove()
 	t.Logf("%s; events %d, twice 0", f, r.proveEvents(f))
 }
@@ -114,7 +151,7 @@ func TestManyCallersOnSlowRecords(t *testing.T) {
 		go func() {
 			defer func() { done <- struct{}{} }()
 			a := probe(t, r.api, &chats, runatest.Request{
-				Method: "POST", Path: "/v1/chat", Header: map[string]string{"Idempotency-Key": m.Key},
+				Method: http.MethodPost, Path: "/v1/chat", Header: map[string]string{"Idempotency-Key": m.Key},
 				Body: map[string]any{"sessionId": m.Session, "message": m.Text, "wait": 60},
 			})
 			var turn schemas.Turn
@@ -126,7 +163,7 @@ func TestManyCallersOnSlowRecords(t *testing.T) {
 	}
 	for range callers {
 		<-done
-		probe(t, r.api, &reads, runatest.Request{Method: "GET", Path: "/v1/turns/" + known})
+		probe(t, r.api, &reads, runatest.Request{Method: http.MethodGet, Path: "/v1/turns/" + known})
 	}
 	took := time.Since(began)
 	r.records.Pass()

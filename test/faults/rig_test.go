@@ -158,7 +158,9 @@ func (r *rig) proveEvents(f harness.Figures) (rows int) {
 	got := map[schemas.EventKind]int{}
 	for _, kind := range answer.Data {
 		require.Equal(r.t, kind.Rows, kind.IDs, "each %s is there once", kind.Kind)
-		got[kind.Kind] = kind.Rows
+		if kind.Kind != schemas.EventPage && kind.Kind != schemas.EventCrawl { // World knows one site at most
+			got[kind.Kind] = kind.Rows
+		}
 		rows += kind.Rows
 	}
 	want := map[schemas.EventKind]int{schemas.EventMessage: f.Messages, schemas.EventTurn: f.Completed, schemas.EventToolCall: f.Calls}
