@@ -47,6 +47,9 @@ func pathOf(dir, product string) string {
 type file struct {
 	path        string
 	write, read *sql.DB
+	// pruned is when it was last searched for events that are too old; who
+	// holds the write transaction may touch it.
+	pruned time.Time
 }
 
 func openFile(ctx context.Context, path string) (*file, error) {

@@ -24,6 +24,9 @@ import (
 type Config struct {
 	// Dir is the folder of the files. It is made when it is missing.
 	Dir string
+	// Retention is how long events are kept; default 0: for ever. What is older
+	// goes within an hour of a write.
+	Retention time.Duration
 	// MaxOpen bounds the files that are open at once; default 64.
 	MaxOpen int
 	// Logger hears of files that are opened and closed; default: nobody.
@@ -34,9 +37,10 @@ type Config struct {
 
 // Store is an analytics.Store in a folder.
 type Store struct {
-	dir   string
-	files *files
-	now   func() time.Time
+	dir       string
+	retention time.Duration
+	files     *files
+	now       func() time.Time
 }
 
 var _ analytics.Store = (*Store)(nil)
@@ -56,9 +60,10 @@ func Open(_ context.Context, cfg Config) (*Store, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Store{
-		dir:   cfg.Dir,
-		files: newFiles(cmp.Or(cfg.MaxOpen, 64), cfg.Logger),
-		now:   cfg.Now,
+		dir:       cfg.Dir,
+		retention: cfg.Retention,
+		files:     newFiles(cmp.Or(cfg.MaxOpen, 64), cfg.Logger),
+		now:       cfg.Now,
 	}, nil
 }
 
@@ -100,7 +105,25 @@ func (s *Store) writePart(ctx context.Context, product, batch string, events []s
 	if err := insertEvents(ctx, tx, events); err != nil {
 		return err
 	}
+	if err := s.prune(ctx, tx, f.file); err != nil {
+		return err
+	}
 	return tx.Commit()
+}
+
+// pruneEvery is how often a file is searched for events that are too old: the
+// search reads all of it.
+const pruneEvery = time.Hour
+
+// prune deletes the events that are too old. The caller writes to the file, so
+// it is the only one here.
+func (s *Store) prune(ctx context.Context, tx *sql.Tx, f *file) error {
+	if s.retention == 0 || s.now().Sub(f.pruned) < pruneEvery {
+		return nil
+	}
+	f.pruned = s.now()
+	_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE at < ?`, schemas.Millis(s.now().Add(-s.retention)))
+	return err
 }
 
 // insertBatch reports false when the batch was written before.

@@ -26,7 +26,9 @@ func setup(t testing.TB, cfg Config) *Store {
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
-	cfg.Now = func() time.Time { return now }
+	if cfg.Now == nil {
+		cfg.Now = func() time.Time { return now }
+	}
 	s, err := Open(context.Background(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -281,3 +283,32 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func BenchmarkFigures(b *testing.B) { analyticstest.BenchmarkFigures(b, setup(b, Config{})) }
+
+// TestRetention writes on three days with a retention of one: what is older
+// is gone with the next write that comes an hour after the last look.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	clock := now
+	s := setup(t, Config{Retention: 24 * time.Hour, Now: func() time.Time { return clock }})
+	write := func(id string, at time.Time) {
+		t.Helper()
+		require.NoError(t, s.Write(t.Context(), analytics.Batch{ID: id, Events: []schemas.Event{{
+			ID: id, Product: "prod_a", Kind: schemas.EventMessage, At: schemas.Millis(at), Conversation: id,
+		}}}))
+	}
+	count := func() int {
+		t.Helper()
+		figures, err := s.Figures(t.Context(), "prod_a", analytics.Period{})
+		require.NoError(t, err)
+		return figures.MessagesTotal
+	}
+	write("old", clock.Add(-25*time.Hour))
+	require.Zero(t, count(), "too old at once")
+	write("new", clock)
+	clock = clock.Add(30 * time.Minute)
+	write("late", clock.Add(-26*time.Hour))
+	require.Equal(t, 2, count(), "not looked at again yet")
+	clock = clock.Add(24 * time.Hour)
+	write("next", clock)
+	require.Equal(t, 1, count())
+}

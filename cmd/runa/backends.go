@@ -33,15 +33,19 @@ import (
 // on a cluster, all of them start together.
 const serviceWait = 60 * time.Second
 
+// migrates are the roles that bring schemas up to date; the others wait until
+// it is done.
+const migrates = roleServe | roleMigrate
+
 // openStore opens the keyset and the records under it, which commands do beside
-// a running server. Only with migrate is the schema brought up to date.
-func openStore(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (*store.Store, *seal.Sealer, error) {
-	sealer, err := openSealer(cfg)
+// a running server.
+func openStore(ctx context.Context, cfg Config, as role, log *slog.Logger) (*store.Store, *seal.Sealer, error) {
+	sealer, err := openSealer(cfg, as)
 	if err != nil {
 		return nil, nil, err
 	}
 	records := storeConfig(cfg, log)
-	records.Sealer, records.Migrate = sealer, migrate || cfg.Database == ""
+	records.Sealer, records.Migrate = sealer, as&migrates != 0 || cfg.Database == ""
 	st, err := await(ctx, log, "the database", func(ctx context.Context) (*store.Store, error) {
 		return store.Open(ctx, records)
 	}, cfg.Database != "")
@@ -53,11 +57,16 @@ func storeConfig(cfg Config, log *slog.Logger) store.Config {
 }
 
 // openSealer reads the keyset, or makes it for a data folder that is new: in
-// an old one, a new keyset could open nothing.
-func openSealer(cfg Config) (*seal.Sealer, error) {
+// an old one, a new keyset could open nothing. Of a database that others may
+// share, only serve makes it, in the folder that it keeps.
+func openSealer(cfg Config, as role) (*seal.Sealer, error) {
 	path := filepath.Join(cfg.DataDir, "keyset.json")
-	if cfg.Keyset == "" && exists(filepath.Join(cfg.DataDir, "runa.db")) && !exists(path) {
+	switch {
+	case cfg.Keyset != "" || exists(path):
+	case exists(filepath.Join(cfg.DataDir, "runa.db")):
 		return nil, fmt.Errorf("RUNA_KEYSET: %s is missing and runa.db was made with it: restore it from a backup", path)
+	case cfg.Database != "" && as != roleServe:
+		return nil, errors.New(`RUNA_KEYSET must be set beside RUNA_DATABASE_URL: all processes of a database share it; "runa keyset" prints a new one`)
 	}
 	return seal.Load(path, cfg.Keyset)
 }
@@ -74,13 +83,13 @@ type index interface {
 }
 
 // openIndex opens the index of the knowledge.
-func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (index, error) {
+func openIndex(ctx context.Context, cfg Config, as role, log *slog.Logger) (index, error) {
 	if cfg.Elasticsearch == "" {
 		return searchsqlite.Open(ctx, searchsqlite.Config{Path: filepath.Join(cfg.DataDir, "search.db"), Logger: log})
 	}
 	at := elastic.Config{URL: cfg.Elasticsearch, Prefix: cfg.ElasticsearchPrefix, Logger: log}
 	return await(ctx, log, "Elasticsearch", func(ctx context.Context) (index, error) {
-		if migrate {
+		if as&migrates != 0 {
 			if err := elastic.Migrate(ctx, at); err != nil {
 				return nil, err
 			}
@@ -90,13 +99,13 @@ func openIndex(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) 
 }
 
 // openFigures opens the store of analytics.
-func openFigures(ctx context.Context, cfg Config, log *slog.Logger, migrate bool) (analytics.Store, error) {
+func openFigures(ctx context.Context, cfg Config, as role, log *slog.Logger) (analytics.Store, error) {
 	if cfg.ClickHouse == "" {
-		return analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(cfg.DataDir, "analytics"), Logger: log})
+		return analyticssqlite.Open(ctx, analyticssqlite.Config{Dir: filepath.Join(cfg.DataDir, "analytics"), Retention: cfg.Events, Logger: log})
 	}
-	at := clickhouse.Config{URL: cfg.ClickHouse, Logger: log}
+	at := clickhouse.Config{URL: cfg.ClickHouse, Retention: cfg.Events, Logger: log}
 	return await(ctx, log, "ClickHouse", func(ctx context.Context) (analytics.Store, error) {
-		if migrate {
+		if as&migrates != 0 {
 			if err := clickhouse.Migrate(ctx, at); err != nil {
 				return nil, err
 			}

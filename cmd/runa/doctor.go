@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"runa/embedded"
 	"runa/llm"
 	"runa/llm/extractive"
+	"runa/telemetry/provider"
 )
 
 func doctorCommand() *cobra.Command {
@@ -46,10 +48,15 @@ var diagnoses = []diagnosis{
 	{"data folder", checkDataDir, "make the folder writable for this user, or set RUNA_DATA_DIR to one that is"},
 	{"port", checkPort, "stop the program that listens there, or set RUNA_LISTEN to a free address"},
 	{"keyset", checkKeyset, "restore keyset.json from a backup with mode 0600, or set RUNA_KEYSET; without it, sealed secrets are lost"},
-	{"database", checkDatabase, "restore runa.db from a backup, or free disk space"},
-	{"engine", checkEngine, "free some memory and disk space, and see that loopback connections are allowed"},
+	{"records", checkRecords, "restore the database from a backup or free disk space; with RUNA_DATABASE_URL, see that the server is reachable, and run runa migrate"},
+	{"search", checkSearch, "see that RUNA_ELASTICSEARCH_URL is reachable, and run runa migrate"},
+	{"analytics", checkAnalytics, "see that RUNA_CLICKHOUSE_URL is reachable, and run runa migrate"},
+	{"engine", checkEngine, "free some memory and disk space, and see that loopback connections are allowed; with RUNA_TEMPORAL_ADDRESS, that it is reachable"},
 	{"model", checkModel, "set RUNA_MODEL to extractive"},
 }
+
+// quietLog is for checks: what is wrong is in their errors.
+var quietLog = slog.New(slog.DiscardHandler)
 
 // doctorTimeout bounds each check.
 const doctorTimeout = 30 * time.Second
@@ -118,7 +125,7 @@ func answersLivez(ctx context.Context, address string) bool {
 }
 
 func checkKeyset(_ context.Context, cfg Config) (string, error) {
-	if _, err := openSealer(cfg); err != nil {
+	if _, err := openSealer(cfg, roleServe); err != nil {
 		return "", err
 	}
 	if cfg.Keyset != "" {
@@ -127,17 +134,73 @@ func checkKeyset(_ context.Context, cfg Config) (string, error) {
 	return filepath.Join(cfg.DataDir, "keyset.json") + " opens", nil
 }
 
-func checkDatabase(ctx context.Context, cfg Config) (string, error) {
-	st, _, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler), false)
+func checkRecords(ctx context.Context, cfg Config) (string, error) {
+	st, _, err := openStore(ctx, cfg, roleRecords, quietLog)
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(cfg.DataDir, "runa.db") + " opens", errors.Join(st.Ping(ctx), st.Close())
+	return opens(cfg.Database, filepath.Join(cfg.DataDir, "runa.db")), errors.Join(st.Ping(ctx), st.Close())
 }
 
-// checkEngine starts an engine in a folder of its own: the files of a running
-// one belong to it.
+// checkSearch leaves a file alone: it belongs to a server that may run.
+func checkSearch(ctx context.Context, cfg Config) (string, error) {
+	if cfg.Elasticsearch == "" {
+		return "an index in the data folder", nil
+	}
+	x, err := openIndex(ctx, cfg, roleRecords, quietLog)
+	if err != nil {
+		return "", err
+	}
+	return opens(cfg.Elasticsearch, ""), errors.Join(x.Ping(ctx), x.Close())
+}
+
+// checkAnalytics leaves files alone, as checkSearch does.
+func checkAnalytics(ctx context.Context, cfg Config) (string, error) {
+	if cfg.ClickHouse == "" {
+		return "files in the data folder", nil
+	}
+	figures, err := openFigures(ctx, cfg, roleRecords, quietLog)
+	if err != nil {
+		return "", err
+	}
+	return opens(cfg.ClickHouse, ""), errors.Join(figures.Ping(ctx), figures.Close())
+}
+
+// opens says what was opened, without a password.
+func opens(address, path string) string {
+	if u, err := url.Parse(address); err == nil && address != "" {
+		return u.Redacted() + " opens"
+	}
+	return path + " opens"
+}
+
 func checkEngine(ctx context.Context, cfg Config) (string, error) {
+	if cfg.Temporal.Address != "" {
+		return checkRemoteEngine(ctx, cfg)
+	}
+	return checkOwnEngine(ctx, cfg)
+}
+
+func checkRemoteEngine(ctx context.Context, cfg Config) (string, error) {
+	sealer, err := openSealer(cfg, roleServe)
+	if err != nil {
+		return "", err
+	}
+	told, err := provider.New(ctx, provider.Config{})
+	if err != nil {
+		return "", err
+	}
+	c, err := dialEngine(ctx, cfg.Temporal, sealer, told, quietLog)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return fmt.Sprintf("%s answers in namespace %s", cfg.Temporal.Address, cfg.Temporal.Namespace), useNamespace(ctx, c)
+}
+
+// checkOwnEngine starts an engine in a folder of its own: the files of a
+// running one belong to it.
+func checkOwnEngine(ctx context.Context, cfg Config) (string, error) {
 	dir, err := os.MkdirTemp("", "runa-doctor-*")
 	if err != nil {
 		return "", err

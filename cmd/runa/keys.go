@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -25,7 +24,7 @@ func withStore(do func(ctx context.Context, cmd *cobra.Command, st *store.Store,
 		if err := makeDataDir(cfg.DataDir); err != nil {
 			return err
 		}
-		st, _, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler), false)
+		st, _, err := openStore(cmd.Context(), cfg, roleRecords, quietLog)
 		if err != nil {
 			return err
 		}

@@ -137,17 +137,16 @@ func (p *Program) listen(context.Context) error {
 // openStorage opens what is kept. serve brings schemas up to date; the other
 // roles wait for "runa migrate".
 func (p *Program) openStorage(ctx context.Context) error {
-	migrate := p.role&(roleServe|roleMigrate) != 0
 	var err error
-	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.log, migrate); err != nil {
+	if p.store, p.sealer, err = openStore(ctx, p.cfg, p.role, p.log); err != nil {
 		return err
 	}
 	p.onClose(p.store.Close)
-	if p.index, err = openIndex(ctx, p.cfg, p.log, migrate); err != nil {
+	if p.index, err = openIndex(ctx, p.cfg, p.role, p.log); err != nil {
 		return err
 	}
 	p.onClose(p.index.Close)
-	if p.figures, err = openFigures(ctx, p.cfg, p.log, migrate); err != nil {
+	if p.figures, err = openFigures(ctx, p.cfg, p.role, p.log); err != nil {
 		return err
 	}
 	p.onClose(p.figures.Close)
@@ -187,7 +186,7 @@ func (p *Program) openEngine(ctx context.Context) error {
 	if p.engine != nil {
 		return nil // it has made the namespace
 	}
-	return openNamespace(ctx, p.temporal, p.cfg, p.role&(roleServe|roleMigrate) != 0, p.log)
+	return openNamespace(ctx, p.temporal, p.cfg, p.role&migrates != 0, p.log)
 }
 
 // openOutbound makes the clients for addresses that users give.

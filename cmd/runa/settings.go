@@ -37,6 +37,7 @@ type Config struct {
 	TurnSlots           int
 	CrawlSlots          int
 	History             time.Duration
+	Events              time.Duration
 	LogLevel            slog.Level
 	// Tracing sends traces to where OpenTelemetry\'s own variables say.
 	Tracing    bool
@@ -123,6 +124,12 @@ var storageSettings = []setting{
 	}},
 	{"clickhouse-url", rolesOfStorage, "", "ClickHouse for analytics, clickhouse://user:password@host:9000/database or http(s)://…:8123/database; files in the data folder when empty", func(c *Config, v string) error {
 		return serviceURL(&c.ClickHouse, v, "clickhouse", "http", "https")
+	}},
+	{"retention-events", roleServe | roleMigrate, "", "how long events of analytics are kept, 24h or more; for ever when empty", func(c *Config, v string) error {
+		if v == "" {
+			return nil
+		}
+		return duration(&c.Events, v, 24*time.Hour)
 	}},
 }
 

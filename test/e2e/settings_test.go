@@ -151,8 +151,8 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"well", []string{"--data-dir", t.TempDir(), "--listen", "127.0.0.1:0"}, nil},
 		{"port in use", []string{"--data-dir", t.TempDir(), "--listen", listener.Addr().String()}, []string{"port"}},
 		// A folder below a file can be written by nobody, root included.
-		{"no folder", []string{"--data-dir", filepath.Join(file, "data"), "--listen", "127.0.0.1:0"}, []string{"data folder", "keyset", "database"}},
-		{"broken keyset", []string{"--data-dir", sick, "--listen", "127.0.0.1:0"}, []string{"keyset", "database"}},
+		{"no folder", []string{"--data-dir", filepath.Join(file, "data"), "--listen", "127.0.0.1:0"}, []string{"data folder", "keyset", "records"}},
+		{"broken keyset", []string{"--data-dir", sick, "--listen", "127.0.0.1:0"}, []string{"keyset", "records"}},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +160,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			require.Equal(t, len(one.fails) > 0, got.Code != 0, got.Stdout)
 			require.Equal(t, len(one.fails), strings.Count(got.Stdout, "FAIL"), got.Stdout)
 			require.Equal(t, len(one.fails), strings.Count(got.Stdout, "fix: "), got.Stdout)
-			require.Equal(t, 6-len(one.fails), strings.Count(got.Stdout, "ok   "), got.Stdout)
+			require.Equal(t, 8-len(one.fails), strings.Count(got.Stdout, "ok   "), got.Stdout)
 			for _, name := range one.fails {
 				require.Contains(t, got.Stdout, "FAIL  "+name)
 			}
