@@ -5,7 +5,9 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 
-SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/... ./test/cluster/... ./test/faults/...
+# What has tests of its own for real services; the end-to-end tests run in each layout.
+SERVICE_TESTS := ./store/... ./search/... ./analytics/... ./embedded/... ./deploy/grafana ./test/cluster ./test/faults
+LAYOUTS := embedded mixed separate
 
 .DEFAULT_GOAL := help
 
@@ -27,7 +29,12 @@ test: build ## Run all tests, the black-box ones on bin/runa; needs only Go
 
 .PHONY: test-services
 test-services: build ## Run the tests on real PostgreSQL, Elasticsearch and ClickHouse
-	RUNA_TEST_BINARY=$(CURDIR)/bin/runa test/services/run go test -count=1 -timeout 30m $(SERVICE_TESTS)
+	RUNA_TEST_BINARY=$(CURDIR)/bin/runa test/services/run $(MAKE) --no-print-directory on-services
+
+.PHONY: on-services
+on-services:
+	go test -count=1 -timeout 30m $(SERVICE_TESTS)
+	for layout in $(LAYOUTS); do RUNA_TEST_LAYOUT=$$layout go test -count=1 ./test/e2e || exit 1; done
 
 .PHONY: test-race
 test-race: ## Run the tests under the race detector; needs gcc
