@@ -59,9 +59,9 @@ func (c *Client) StartTurn(ctx context.Context, in schemas.TurnInput) (started b
 
 // patiently makes a call that may be made again. It tells a remote engine that
 // is away from one that is slow: the one fails the call, the other is waited
-// for.
+// for as long as the caller does.
 func (c *Client) patiently(ctx context.Context, call func(context.Context) error) error {
-	const patience, answer = 1200 * time.Millisecond, 700 * time.Millisecond
+	const patience, answer = 1200 * time.Millisecond, 500 * time.Millisecond
 	if !c.Remote {
 		return call(ctx)
 	}
@@ -74,10 +74,12 @@ func (c *Client) patiently(ctx context.Context, call func(context.Context) error
 			return err
 		}
 		asked, cancel := context.WithTimeout(ctx, answer)
-		away := c.Ping(asked)
+		ping := c.Ping(asked)
 		cancel()
-		if away != nil {
-			return errors.Join(err, away)
+		// An engine that does not answer the ping either may have too much to
+		// do; one that takes no connection is not there.
+		if away := (*serviceerror.Unavailable)(nil); errors.As(ping, &away) {
+			return errors.Join(err, ping)
 		}
 	}
 }
