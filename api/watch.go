@@ -10,9 +10,16 @@ import (
 	"runa/store"
 )
 
-// lookEvery is how often rows are looked at while somebody waits. A change in
-// this process is seen at once; this is for those of others.
-const lookEvery = 50 * time.Millisecond
+// How often rows are looked at while somebody waits. A change in this process
+// is seen at once; this is for those of others. Most turns are taken in, and
+// many end, soon after a caller begins to wait, so a new one is looked at more
+// often.
+const (
+	lookSoon  = 10 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
+	// isNew is how long a caller is new.
+	isNew = 500 * time.Millisecond
+)
 
 // lookWithin bounds one look.
 const lookWithin = 5 * time.Second
@@ -35,6 +42,7 @@ type watcher struct {
 
 type waiter struct {
 	ref   store.TurnRef
+	began time.Time
 	until func(store.TurnState) bool
 	found chan store.TurnState
 }
@@ -50,7 +58,7 @@ func (w *watcher) close() { w.cancel() }
 
 // wait returns the first state of a turn that satisfies until.
 func (w *watcher) wait(ctx context.Context, ref store.TurnRef, until func(store.TurnState) bool) (store.TurnState, error) {
-	self := &waiter{ref: ref, until: until, found: make(chan store.TurnState, 1)}
+	self := &waiter{ref: ref, began: time.Now(), until: until, found: make(chan store.TurnState, 1)}
 	w.mu.Lock()
 	w.waiters[self] = struct{}{}
 	w.mu.Unlock()
@@ -90,26 +98,50 @@ func (w *watcher) look() {
 }
 
 func (w *watcher) run() {
+	all, looked := true, time.Time{}
 	for {
+		if all {
+			looked = time.Now()
+		}
+		w.lookOnce(all)
 		var again <-chan time.Time
-		if w.lookOnce() > 0 {
-			again = time.After(lookEvery)
+		switch waiting, young := w.count(); {
+		case young > 0:
+			again = time.After(lookSoon)
+		case waiting > 0:
+			again = time.After(lookEvery - time.Since(looked))
 		}
 		select {
 		case <-w.wake:
+			all = true
 		case <-again:
+			all = time.Since(looked) >= lookEvery
 		case <-w.ctx.Done():
 			return
 		}
 	}
 }
 
+// count returns how many wait, and how many of them are new.
+func (w *watcher) count() (waiting, young int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for one := range w.waiters {
+		if one.young() {
+			young++
+		}
+	}
+	return len(w.waiters), young
+}
+
+func (w *waiter) young() bool { return time.Since(w.began) < isNew }
+
 // maxRefs is how many turns one query asks about.
 const maxRefs = 200
 
-// lookOnce tells the waiters whose turn has come, and returns how many wait on.
-func (w *watcher) lookOnce() int {
-	waiting := w.snapshot()
+// lookOnce tells the waiters whose turn has come, of all or of the new ones.
+func (w *watcher) lookOnce(all bool) {
+	waiting := w.snapshot(all)
 	for len(waiting) > 0 {
 		part := waiting[:min(len(waiting), maxRefs)]
 		waiting = waiting[len(part):]
@@ -126,9 +158,6 @@ func (w *watcher) lookOnce() int {
 		}
 		w.tell(part, states)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.waiters)
 }
 
 // readSoon gives up on rows that do not come: all callers wait for this look,
@@ -139,12 +168,14 @@ func (w *watcher) readSoon(refs []store.TurnRef) ([]store.TurnState, error) {
 	return w.read(ctx, refs)
 }
 
-func (w *watcher) snapshot() []*waiter {
+func (w *watcher) snapshot(all bool) []*waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	waiting := make([]*waiter, 0, len(w.waiters))
 	for one := range w.waiters {
-		waiting = append(waiting, one)
+		if all || one.young() {
+			waiting = append(waiting, one)
+		}
 	}
 	return waiting
 }

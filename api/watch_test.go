@@ -82,6 +82,7 @@ func TestWatcherAsksOnceForAll(t *testing.T) {
 		for i := range 450 {
 			group.Go(func() { _ = w.await(t.Context(), fmt.Sprintf("msg_%d", i)) })
 		}
+		time.Sleep(isNew)
 		synctest.Wait()
 		before := r.asked()
 		time.Sleep(lookEvery)
@@ -101,7 +102,7 @@ func TestWatcherAsksOnceForAll(t *testing.T) {
 
 func TestWatcherSeesAChangeAtOnce(t *testing.T) {
 	watching(t, func(t *testing.T, w *watcher, r *rows) {
-		for changed, within := range map[string]time.Duration{"msg_1": 0, "msg_2": lookEvery} {
+		for changed, within := range map[string]time.Duration{"msg_1": 0, "msg_2": lookSoon} {
 			r.set("msg_1", schemas.TurnRunning)
 			var group sync.WaitGroup
 			group.Go(func() { require.NoError(t, w.await(t.Context(), "msg_1")) })
@@ -112,6 +113,32 @@ func TestWatcherSeesAChangeAtOnce(t *testing.T) {
 			group.Wait()
 			require.Equal(t, within, time.Since(began), "told of %s", changed)
 		}
+	})
+}
+
+// Those who have waited long are asked for less often, and no less for the sake
+// of those who come.
+func TestWatcherAsksMoreOftenForTheNew(t *testing.T) {
+	watching(t, func(t *testing.T, w *watcher, r *rows) {
+		var group sync.WaitGroup
+		group.Go(func() { _ = w.await(t.Context(), "msg_old") })
+		time.Sleep(isNew)
+		group.Go(func() { _ = w.await(t.Context(), "msg_new") })
+		synctest.Wait()
+		before := r.asked()
+		time.Sleep(2 * lookEvery)
+		synctest.Wait()
+		r.mu.Lock()
+		sizes := map[int]int{}
+		for _, size := range r.queries[before:] {
+			sizes[size]++
+		}
+		r.mu.Unlock()
+		require.Equal(t, map[int]int{1: 8, 2: 2}, sizes, "ten looks, two of them at both")
+		for _, turn := range []string{"msg_old", "msg_new"} {
+			r.set(turn, schemas.TurnCompleted)
+		}
+		group.Wait()
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"runa/schemas"
@@ -315,27 +316,33 @@ type DocumentRef struct {
 // Live reports for each version of a document whether it is the one that
 // answers: its source is not deleted and no newer text took its place.
 func (s *Store) Live(ctx context.Context, product string, refs []DocumentRef) ([]bool, error) {
-	live := make([]bool, len(refs))
-	known := map[DocumentRef]bool{}
-	err := s.view(ctx, func(t *tx) error {
-		for i, ref := range refs {
-			ok, seen := known[ref]
-			if !seen {
-				var n int
-				err := t.row(ctx, `SELECT count(*) FROM pages p JOIN sources s ON s.product = p.product AND s.id = p.source
-					WHERE p.product = ? AND p.source = ? AND p.id = ? AND p.version = ? AND p.version > 0 AND s.deleted_at IS NULL`,
-					product, ref.Source, ref.Document, ref.Version).Scan(&n)
-				if err != nil {
-					return err
-				}
-				ok = n > 0
-				known[ref] = ok
-			}
-			live[i] = ok
+	answers := map[DocumentRef]bool{}
+	for chunk := range slices.Chunk(refs, maxPairs) {
+		documents := make([]pair, len(chunk))
+		for i, ref := range chunk {
+			documents[i] = pair{ref.Source, ref.Document}
 		}
-		return nil
-	})
-	return live, err
+		values, args := rowValues(documents)
+		rows, err := s.reader().query(ctx, `SELECT p.source, p.id, p.version FROM pages p
+			JOIN sources s ON s.product = p.product AND s.id = p.source
+			WHERE p.product = ? AND p.version > 0 AND s.deleted_at IS NULL AND (p.source, p.id) IN (VALUES `+values+`)`,
+			append([]any{product}, args...)...)
+		found, err := collect(rows, err, func(rows *sql.Rows) (ref DocumentRef, err error) {
+			err = rows.Scan(&ref.Source, &ref.Document, &ref.Version)
+			return ref, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range found {
+			answers[ref] = true
+		}
+	}
+	live := make([]bool, len(refs))
+	for i, ref := range refs {
+		live[i] = answers[ref]
+	}
+	return live, nil
 }
 
 // Pages lists the pages of a source, by URL; state "" lists all.

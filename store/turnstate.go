@@ -25,8 +25,8 @@ type TurnState struct {
 	Refusal *schemas.Error
 }
 
-// pair is the key of a product's row.
-type pair struct{ product, id string }
+// pair is the value of a key of two columns, such as product and id.
+type pair [2]string
 
 // TurnStates reads where turns stand, in the order of the refs: one query for
 // all the callers of a process.
@@ -64,7 +64,7 @@ func (s *Store) turnStates(ctx context.Context, turns []pair) (map[pair]TurnStat
 	err := s.eachPair(ctx, `SELECT product, id, status, version FROM turns`, turns, func(rows *sql.Rows) error {
 		var key pair
 		var state TurnState
-		err := rows.Scan(&key.product, &key.id, &state.Status, &state.Version)
+		err := rows.Scan(&key[0], &key[1], &state.Status, &state.Version)
 		found[key] = state
 		return err
 	})
@@ -76,7 +76,7 @@ func (s *Store) refusals(ctx context.Context, drafts []pair) (map[pair]*schemas.
 	err := s.eachPair(ctx, `SELECT product, id, refusal FROM drafts`, drafts, func(rows *sql.Rows) error {
 		var key pair
 		var text sql.NullString
-		if err := rows.Scan(&key.product, &key.id, &text); err != nil || !text.Valid {
+		if err := rows.Scan(&key[0], &key[1], &text); err != nil || !text.Valid {
 			return err
 		}
 		refusal := &schemas.Error{}
@@ -90,21 +90,10 @@ func (s *Store) refusals(ctx context.Context, drafts []pair) (map[pair]*schemas.
 // number of parameters, the strictest at 32,766.
 const maxPairs = 1 << 13
 
-// eachPair runs a query for the rows with these keys. A list of values is one
-// look-up in the primary key for each; a chain of ORs would be a tree deeper
-// than SQLite allows.
+// eachPair runs a query for the rows with these keys.
 func (s *Store) eachPair(ctx context.Context, query string, keys []pair, scan func(*sql.Rows) error) error {
 	for chunk := range slices.Chunk(keys, maxPairs) {
-		args := make([]any, 0, 4*len(chunk))
-		for _, key := range chunk {
-			args = append(args, key.product, key.id)
-		}
-		// Few texts for many lengths: each text is kept prepared.
-		size := 1 << bits.Len(uint(len(chunk)-1))
-		for range size - len(chunk) {
-			args = append(args, chunk[0].product, chunk[0].id)
-		}
-		values := strings.TrimSuffix(strings.Repeat("(?, ?), ", size), ", ")
+		values, args := rowValues(chunk)
 		rows, err := s.reader().query(ctx, query+` WHERE (product, id) IN (VALUES `+values+`)`, args...)
 		_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, scan(rows) })
 		if err != nil {
@@ -112,4 +101,20 @@ func (s *Store) eachPair(ctx context.Context, query string, keys []pair, scan fu
 		}
 	}
 	return nil
+}
+
+// rowValues are pairs as a list of values, at least one. Such a list is one
+// look-up in a key for each; a chain of ORs would be a tree deeper than SQLite
+// allows.
+func rowValues(pairs []pair) (values string, args []any) {
+	args = make([]any, 0, 4*len(pairs))
+	for _, p := range pairs {
+		args = append(args, p[0], p[1])
+	}
+	// Few texts for many lengths: each text is kept prepared.
+	size := 1 << bits.Len(uint(len(pairs)-1))
+	for range size - len(pairs) {
+		args = append(args, pairs[0][0], pairs[0][1])
+	}
+	return strings.TrimSuffix(strings.Repeat("(?, ?), ", size), ", "), args
 }
