@@ -323,10 +323,11 @@ func (s *Store) Live(ctx context.Context, product string, refs []DocumentRef) ([
 			documents[i] = pair{ref.Source, ref.Document}
 		}
 		values, args := rowValues(documents)
-		rows, err := s.reader().query(ctx, `SELECT p.source, p.id, p.version FROM pages p
+		rows, err := s.reader().query(ctx, `WITH wanted (source, id) AS (VALUES `+values+`)
+			SELECT p.source, p.id, p.version FROM wanted w
+			JOIN pages p ON p.product = ? AND p.source = w.source AND p.id = w.id
 			JOIN sources s ON s.product = p.product AND s.id = p.source
-			WHERE p.product = ? AND p.version > 0 AND s.deleted_at IS NULL AND (p.source, p.id) IN (VALUES `+values+`)`,
-			append([]any{product}, args...)...)
+			WHERE p.version > 0 AND s.deleted_at IS NULL`, append(args, product)...)
 		found, err := collect(rows, err, func(rows *sql.Rows) (ref DocumentRef, err error) {
 			err = rows.Scan(&ref.Source, &ref.Document, &ref.Version)
 			return ref, err
