@@ -29,12 +29,15 @@ type database struct {
 	maxConns int
 }
 
+// ErrURL is the error of a URL that no database has. It shows no password.
+var ErrURL = errors.New("embedded: DatabaseURL is not a URL of PostgreSQL")
+
 // parseDatabase reads the URL as pgx does everywhere else in Runa, so that what
 // works for the records works here: hosts, TLS, password files, parameters.
 func parseDatabase(c ClusterConfig) (database, error) {
 	parsed, err := pgx.ParseConfig(c.DatabaseURL)
 	if err != nil {
-		return database{}, fmt.Errorf("embedded: DatabaseURL is not a URL of PostgreSQL%s", cause(err))
+		return database{}, fmt.Errorf("%w%s", ErrURL, cause(err))
 	}
 	parsed.ConnectTimeout = min(parsed.ConnectTimeout, connectTimeout)
 	if parsed.RuntimeParams["application_name"] == "" {

@@ -21,6 +21,7 @@ import (
 	"runa/analytics"
 	"runa/analytics/clickhouse"
 	analyticssqlite "runa/analytics/sqlite"
+	"runa/embedded"
 	"runa/seal"
 	"runa/search"
 	"runa/search/elastic"
@@ -182,8 +183,10 @@ func await[T any](ctx context.Context, log *slog.Logger, what string, open func(
 // hopeless reports errors that waiting does not mend: a keyset that is not the
 // records', a URL that none can have, and a service that is there and does not let this process in.
 func hopeless(err error) bool {
-	if errors.Is(err, store.ErrKeyset) || errors.Is(err, store.ErrURL) || errors.Is(err, elastic.ErrRefused) {
-		return true
+	for _, final := range []error{store.ErrKeyset, store.ErrURL, embedded.ErrURL, elastic.ErrRefused} {
+		if errors.Is(err, final) {
+			return true
+		}
 	}
 	var postgres *pgconn.PgError
 	if errors.As(err, &postgres) {
