@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func TestBatchSentAndNotAcknowledged(t *testing.T) {
 	for n := range *batchKills {
 		// The first batch of a worker is the one that the worker before sent.
 		point := fmt.Sprintf("RUNA_FAILPOINT=batch sent#%d", 1+rand.IntN(min(n, 1)+1))
-		r.worker = runatest.Spawn(t, append(r.Env, point), "worker")
+		r.worker = runatest.Spawn(t, append(slices.Clip(r.Env), point), "worker")
 		sent = append(sent, start(w, 1+rand.IntN(3)))
 		select {
 		case <-r.worker.Exited():

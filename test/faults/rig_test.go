@@ -113,14 +113,19 @@ func (r *rig) alive(ctx context.Context) *runatest.Runa {
 	return r.api
 }
 
-// query asks the records themselves for a number.
+// query asks the records themselves for a number. A server that has no place
+// for one more client is asked again.
 func (r *rig) query(statement string) (n int) {
 	r.t.Helper()
-	ctx := context.WithoutCancel(r.t.Context())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), recovery)
+	defer cancel()
 	u, err := url.Parse(r.variable("RUNA_DATABASE_URL"))
 	require.NoError(r.t, err)
 	u.Host = r.records.server
 	conn, err := pgx.Connect(ctx, u.String())
+	for ; err != nil && ctx.Err() == nil; conn, err = pgx.Connect(ctx, u.String()) {
+		harness.Pause(100 * time.Millisecond)
+	}
 	require.NoError(r.t, err)
 	defer func() { _ = conn.Close(ctx) }() // the answer is there
 	require.NoError(r.t, conn.QueryRow(ctx, statement).Scan(&n))

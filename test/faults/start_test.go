@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,13 +111,20 @@ func TestWrongAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, role := range []string{"api", "worker", "migrate"} {
+			roles := []string{"api", "worker", "migrate"}
+			if strings.HasPrefix(c.variable, "RUNA_DATABASE_URL") {
+				roles = append(roles, "temporal")
+			}
+			for _, role := range roles {
 				args := []string{role}
-				if role == "api" {
+				switch role {
+				case "api":
 					args = append(args, "--listen", "127.0.0.1:0")
+				case "temporal":
+					args = append(args, "--temporal-listen", "127.0.0.1:0")
 				}
 				began := time.Now()
-				p := runatest.Spawn(t, append(r.Env, c.variable), args...)
+				p := runatest.Spawn(t, append(slices.Clip(r.Env), c.variable), args...)
 				select {
 				case <-p.Exited():
 				case <-time.After(30 * time.Second):
