@@ -130,20 +130,29 @@ func TestRequestIDs(t *testing.T) {
 
 func TestReadyzNamesWhatFails(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(cfg *Config) {
-		cfg.Checks = map[string]func(context.Context) error{
-			"records": func(ctx context.Context) error { return ctx.Err() },
-			"search":  func(ctx context.Context) error { return ctx.Err() },
-			"engine":  func(context.Context) error { return errors.New("dial 10.1.2.3: refused") },
-			"analytics": func(ctx context.Context) error { // it hangs, and takes nothing from the others
-				<-ctx.Done()
-				return ctx.Err()
-			},
-		}
-	})
-	a := b.send(t, "GET", "/readyz", "")
-	require.Equal(t, http.StatusServiceUnavailable, a.Code)
-	require.JSONEq(t, `{"status":"unavailable","checks":{"records":"ok","search":"ok","engine":"failed","analytics":"failed"}}`, a.Body.String())
+	well := func(ctx context.Context) error { return ctx.Err() }
+	sick := func(context.Context) error { return errors.New("dial 10.1.2.3: refused") }
+	hung := func(ctx context.Context) error { // it takes nothing from the others
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	for _, test := range []struct {
+		engine, search func(context.Context) error
+		code           int
+		body           string
+	}{
+		{well, well, http.StatusOK, `{"status":"ok","checks":{"records":"ok","engine":"ok","search":"ok"}}`},
+		{well, hung, http.StatusOK, `{"status":"degraded","checks":{"records":"ok","engine":"ok","search":"failed"}}`},
+		{sick, well, http.StatusServiceUnavailable, `{"status":"unavailable","checks":{"records":"ok","engine":"failed","search":"ok"}}`},
+		{sick, hung, http.StatusServiceUnavailable, `{"status":"unavailable","checks":{"records":"ok","engine":"failed","search":"failed"}}`},
+	} {
+		b := setup(t, func(cfg *Config) {
+			cfg.Checks = map[string]Check{"records": {Ask: well}, "engine": {Ask: test.engine}, "search": {Ask: test.search, Spared: true}}
+		})
+		a := b.send(t, "GET", "/readyz", "")
+		require.Equal(t, test.code, a.Code, test.body)
+		require.JSONEq(t, test.body, a.Body.String())
+	}
 }
 
 func TestDecode(t *testing.T) {

@@ -16,13 +16,21 @@ import (
 // checkTimeout bounds each check of /readyz.
 const checkTimeout = 2 * time.Second
 
+// Check is one thing that /readyz asks.
+type Check struct {
+	Ask func(context.Context) error
+	// Spared says that the process serves without it, if less well: its failure
+	// is shown and takes the process out of no balancer.
+	Spared bool
+}
+
 // livez says that the process answers.
 func (s *Server) livez(c *gin.Context) error {
 	c.JSON(http.StatusOK, gin.H{"status": "ok"})
 	return nil
 }
 
-// readyz says whether everything that a request needs answers.
+// readyz says whether everything that a request cannot do without answers.
 func (s *Server) readyz(c *gin.Context) error {
 	code, body := ready(c.Request.Context(), s.Checks, s.Log)
 	c.JSON(code, body)
@@ -37,31 +45,43 @@ type readiness struct {
 
 // ready makes all checks at once: one that does not answer must not use up the
 // time of the others.
-func ready(ctx context.Context, checks map[string]func(context.Context) error, log *slog.Logger) (int, readiness) {
+func ready(ctx context.Context, checks map[string]Check, log *slog.Logger) (int, readiness) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	code, answer := http.StatusOK, readiness{Status: "ok", Checks: map[string]string{}}
+	answer := readiness{Status: "ok", Checks: map[string]string{}}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for name, check := range checks {
 		all.Go(func() {
-			err := check(ctx)
+			err := check.Ask(ctx)
 			mu.Lock()
 			defer mu.Unlock()
 			answer.Checks[name] = "ok"
 			if err != nil {
 				log.Warn("not ready", "check", name, "error", err)
-				answer.Checks[name], answer.Status, code = "failed", "unavailable", http.StatusServiceUnavailable
+				answer.fail(name, check)
 			}
 		})
 	}
 	all.Wait()
-	return code, answer
+	if answer.Status == "unavailable" {
+		return http.StatusServiceUnavailable, answer
+	}
+	return http.StatusOK, answer
+}
+
+func (r *readiness) fail(name string, check Check) {
+	r.Checks[name] = "failed"
+	if !check.Spared {
+		r.Status = "unavailable"
+	} else if r.Status == "ok" {
+		r.Status = "degraded"
+	}
 }
 
 // ProbeServer answers /livez, /readyz and /metrics of a process without an
 // API.
-func ProbeServer(checks map[string]func(context.Context) error, metrics *prometheus.Registry, log *slog.Logger) *http.Server {
+func ProbeServer(checks map[string]Check, metrics *prometheus.Registry, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, gin.H{"status": "ok"})

@@ -56,7 +56,7 @@ type Config struct {
 	Analytics analytics.Store
 	Log       *slog.Logger
 	// Checks are what /readyz asks, by name.
-	Checks map[string]func(context.Context) error
+	Checks map[string]Check
 	// RatePerSecond and RateBurst limit the requests of a key. Default 100 and
 	// 200.
 	RatePerSecond float64

@@ -58,7 +58,7 @@ func runEngine(ctx context.Context, cfg Config, out, logTo io.Writer) (err error
 		return err
 	}
 	defer engine.Stop()
-	probes.serve(map[string]func(context.Context) error{"engine": engine.Ping}, log)
+	probes.serve(map[string]api.Check{"engine": {Ask: engine.Ping}}, log)
 	fmt.Fprintf(out, "Runa is ready at %s (durable engine)\n", engine.Address())
 	select {
 	case <-ctx.Done():
@@ -82,7 +82,7 @@ func listenProbes(address string) (probes, error) {
 	return probes{listener}, nil
 }
 
-func (p probes) serve(checks map[string]func(context.Context) error, log *slog.Logger) {
+func (p probes) serve(checks map[string]api.Check, log *slog.Logger) {
 	if p.listener != nil {
 		go func() { _ = api.ProbeServer(checks, telemetry.NewRegistry(build()), log).Serve(p.listener) }() // it ends with close
 	}

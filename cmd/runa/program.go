@@ -258,9 +258,12 @@ func (p *Program) outboundPolicy() (*outbound.Policy, error) {
 	return outbound.NewPolicy(allow)
 }
 
-func (p *Program) checks() map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"records": p.store.Ping, "search": p.index.Ping, "analytics": p.figures.Ping, "engine": p.starter.Ping,
+// checks are what this process needs, and what it can do without: a chat is
+// answered without knowledge, and events wait for the analytics.
+func (p *Program) checks() map[string]api.Check {
+	return map[string]api.Check{
+		"records": {Ask: p.store.Ping}, "engine": {Ask: p.starter.Ping},
+		"search": {Ask: p.index.Ping, Spared: true}, "analytics": {Ask: p.figures.Ping, Spared: true},
 	}
 }
 
