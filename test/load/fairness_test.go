@@ -13,8 +13,10 @@ import (
 const (
 	// slots are few, so that the flood fills them.
 	slots = "8"
-	// callTime is how long a call of a tool takes.
-	callTime = 300 * time.Millisecond
+	// callTime is how long a call of a tool takes: as long as models take too.
+	// With shorter calls the flood would be drained as fast as the processors
+	// allow, and a turn beside it would wait for them and not for its share.
+	callTime = time.Second
 	// asked is how many turns of the quiet product are timed at a time.
 	asked = 60
 	// crawled is how many pages the busy product's site has.
