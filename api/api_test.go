@@ -19,7 +19,10 @@ import (
 	"runa/store"
 )
 
-const productKey = "runa_live_product_key_for_the_tests_of_the_api"
+const (
+	productKey  = "runa_live_product_key_for_the_tests_of_the_api"
+	operatorKey = "runa_op_operator_key_for_the_tests_of_the_api"
+)
 
 // engine is an Engine that a test writes. A method that it did not write
 // panics.
@@ -82,7 +85,7 @@ func setup(t *testing.T, change func(*Config)) *bench {
 	records, err := store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "runa.db"), Migrate: true, Sealer: sealer})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, records.Close()) })
-	_, err = records.Bootstrap(t.Context(), productKey, "")
+	_, err = records.Bootstrap(t.Context(), productKey, operatorKey)
 	require.NoError(t, err)
 	b := &bench{engine: &engine{}, log: &syncBuffer{}}
 	cfg := Config{Store: records, Engine: b.engine, Log: slog.New(slog.NewTextHandler(b.log, nil))}
