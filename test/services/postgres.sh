@@ -23,7 +23,7 @@ start() {
   if [ ! -d data ]; then
     as postgres "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
   fi
-  options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=300"
+  options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=600"
   [ -n "${POSTGRES_DURABLE:-}" ] || options+=" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
   as postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -o "$options" -t 60 -w -s start || {
     tail -n 30 "$dir/log" >&2
