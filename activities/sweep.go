@@ -13,6 +13,10 @@ const (
 	// sweepAfter is how long a thing must have been left alone to be looked at.
 	sweepAfter = time.Minute
 	sweepLimit = 500
+	// sweepPace spreads the questions to the engine: thousands of turns that
+	// wait for a slot are looked at without taking the processors from those
+	// that run. A sweep of all it may find takes ten seconds.
+	sweepPace = 20 * time.Millisecond
 	// draftAge outlasts any wait for a worker.
 	draftAge = 7 * 24 * time.Hour
 )
@@ -42,6 +46,9 @@ func (a *Activities) sweepTurns(ctx context.Context, since time.Time) error {
 	}
 	for _, t := range turns {
 		if err := a.sweepTurn(ctx, t); err != nil {
+			return err
+		}
+		if err := sleep(ctx, sweepPace); err != nil {
 			return err
 		}
 	}
