@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	// slots are few, so that the flood fills them.
-	slots = "8"
+	// slots of each worker are fewer than the flood's turns, so that it fills
+	// them. A turn waits for the next of them that is free at each of its three
+	// steps: the fewer, the longer.
+	slots = "16"
 	// callTime is how long a call of a tool takes: as long as models take too.
 	// With shorter calls the flood would be drained as fast as the processors
 	// allow, and a turn beside it would wait for them and not for its share.
-	callTime = time.Second
+	callTime = 2 * time.Second
 	// asked is how many turns of the quiet product are timed at a time.
-	asked = 60
+	asked = 40
 	// crawled is how many pages the busy product's site has.
 	crawled = 5000
 	// moved is how much more a turn may take beside the flood.
