@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"runa/schemas"
@@ -18,6 +19,8 @@ const (
 	// leasePause is how often the leases are looked at that were there at the
 	// start of a rebuild.
 	leasePause = 500 * time.Millisecond
+	// takeOutTime bounds what is done after a stop; a worker waits for longer.
+	takeOutTime = 10 * time.Second
 )
 
 // StartRebuild makes the next generation of the index, and ends when what was
@@ -25,7 +28,7 @@ const (
 func (a *Activities) StartRebuild(ctx context.Context, in schemas.ReindexInput) error {
 	defer heartbeat(ctx)()
 	if err := a.config.Rebuilder.StartRebuild(ctx, in.ID); err != nil {
-		return engineError(err)
+		return rebuildError(err)
 	}
 	end, err := a.config.Store.LeasesEnd(ctx)
 	for leased := !end.IsZero(); leased && err == nil; {
@@ -50,12 +53,24 @@ func (a *Activities) FillIndex(ctx context.Context, in schemas.ReindexInput) (sc
 		if stop := interrupted(ctx); err != nil && stop != nil {
 			return at, stop
 		}
+		if err != nil && at != in.Position {
+			return at, nil // what was done is kept; the next run meets the error
+		}
 		if err != nil {
-			return at, engineError(err)
+			return at, rebuildError(err)
 		}
 		at = next
 	}
 	return at, nil
+}
+
+// rebuildError is engineError, but that a rebuild which is not under way any
+// more never will be.
+func rebuildError(err error) error {
+	if errors.Is(err, search.ErrRebuild) {
+		return applicationError(schemas.Conflict, "the rebuild is not under way any more", true, 0)
+	}
+	return engineError(err)
 }
 
 // fillSome fills in the next pages of a product, or goes on to the next product.
@@ -88,6 +103,10 @@ func (a *Activities) fill(ctx context.Context, id, product string, pages []store
 	if err := a.config.Rebuilder.Fill(ctx, id, product, chunks); err != nil {
 		return err
 	}
+	// A stop between the two would leave what changed meanwhile: the next run
+	// reads the pages anew and knows nothing of it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTime)
+	defer cancel()
 	live, err := a.config.Store.Live(ctx, product, refs)
 	if err != nil {
 		return err
@@ -108,7 +127,7 @@ func (a *Activities) fill(ctx context.Context, id, product string, pages []store
 func (a *Activities) FinishRebuild(ctx context.Context, in schemas.ReindexInput) error {
 	defer heartbeat(ctx)()
 	if err := a.config.Rebuilder.FinishRebuild(ctx, in.ID); err != nil {
-		return engineError(err)
+		return rebuildError(err)
 	}
 	a.config.Log.Info("the index was filled anew", "pages", in.Position.Pages)
 	return nil

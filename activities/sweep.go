@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"runa/analytics"
@@ -27,7 +29,7 @@ const (
 func (a *Activities) Sweep(ctx context.Context) error {
 	defer heartbeat(ctx)()
 	since := time.Now().Add(-sweepAfter)
-	if err := a.sweepTurns(ctx, since); err != nil {
+	if err := a.config.Engine.StartExport(ctx); err != nil {
 		return err
 	}
 	if err := a.sweepSources(ctx, since); err != nil {
@@ -36,23 +38,26 @@ func (a *Activities) Sweep(ctx context.Context) error {
 	if err := a.config.Store.DropDrafts(ctx, time.Now().Add(-draftAge)); err != nil {
 		return err
 	}
-	return a.config.Engine.StartExport(ctx)
+	return a.sweepTurns(ctx, since)
 }
 
+// sweepTurns looks at one turn after the other. One that fails goes behind the
+// others and keeps none of them from being looked at.
 func (a *Activities) sweepTurns(ctx context.Context, since time.Time) error {
 	turns, err := a.config.Store.StaleTurns(ctx, since, sweepLimit)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, t := range turns {
 		if err := a.sweepTurn(ctx, t); err != nil {
-			return err
+			failed = append(failed, fmt.Errorf("turn %s: %w", t.Turn, err), a.config.Store.TouchTurn(ctx, t.Product, t.Turn))
 		}
 		if err := sleep(ctx, sweepPace); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // sweepTurn ends a turn whose workflow is gone, and wakes one that waits for
@@ -69,6 +74,13 @@ func (a *Activities) sweepTurn(ctx context.Context, t store.StaleTurn) error {
 			}
 		}
 		return a.config.Store.TouchTurn(ctx, t.Product, t.Turn)
+	}
+	record, err := a.config.Store.Turn(ctx, t.Product, t.Turn)
+	if schemas.CodeOf(err) == schemas.NotFound || record.Status.Final() {
+		return nil // it ended, or was erased, while the others were looked at
+	}
+	if err != nil {
+		return err
 	}
 	a.config.Log.Warn("turn has lost its workflow", "turn", t.Turn)
 	next, err := a.config.Store.CloseTurn(ctx, t.Product, t.Turn, store.Closing{

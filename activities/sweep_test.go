@@ -66,7 +66,7 @@ func TestSweepEndsATurnWithoutWorkflow(t *testing.T) {
 	require.Equal(t, []string{"export"}, log(), "what was touched is left alone")
 	alter(t, b, `UPDATE turns SET touched_at = touched_at - 120000 WHERE id = 'msg_1'`)
 	require.NoError(t, sweep(t, b))
-	require.Equal(t, []string{"changed msg_1", "offer msg_2", "export"}, log())
+	require.Equal(t, []string{"export", "changed msg_1", "offer msg_2"}, log())
 	turn := turnOf(t, b, lost)
 	require.Equal(t, schemas.TurnFailed, turn.Status)
 	require.Equal(t, schemas.Interrupted, turn.Error.Code)
@@ -81,7 +81,7 @@ func TestSweepTellsWhoWaitsForALastTurn(t *testing.T) {
 	b.Opened(t, "s", "msg_1", "hello")
 	leaveAlone(t, b)
 	require.NoError(t, sweep(t, b))
-	require.Equal(t, []string{"changed msg_1", "export"}, log())
+	require.Equal(t, []string{"export", "changed msg_1"}, log())
 }
 
 func TestSweepWakesAQueuedTurn(t *testing.T) {
@@ -92,7 +92,7 @@ func TestSweepWakesAQueuedTurn(t *testing.T) {
 	queued := b.Opened(t, "s", "msg_2", "hello again")
 	leaveAlone(t, b)
 	require.NoError(t, sweep(t, b))
-	require.Equal(t, []string{"offer msg_2", "export"}, log(), "a turn that works is left to its workflow")
+	require.Equal(t, []string{"export", "offer msg_2"}, log(), "a turn that works is left to its workflow")
 	require.Equal(t, schemas.TurnQueued, turnOf(t, b, queued).Status)
 	require.NoError(t, sweep(t, b))
 	require.Equal(t, []string{"export"}, log(), "for the next minute it has been looked after")
@@ -105,7 +105,7 @@ func TestSweepTellsATurnThatHasItsPlace(t *testing.T) {
 	b.Opened(t, "s", "msg_1", "hello")
 	leaveAlone(t, b)
 	require.NoError(t, sweep(t, b))
-	require.Equal(t, []string{"offer msg_1", "export"}, log())
+	require.Equal(t, []string{"export", "offer msg_1"}, log())
 }
 
 func TestSweepRestartsCrawlsAndPurges(t *testing.T) {
@@ -140,14 +140,37 @@ func TestSweepDropsOldDrafts(t *testing.T) {
 func TestSweepLeavesWhatItCannotAskAbout(t *testing.T) {
 	t.Parallel()
 	b := activitiestest.New(t, func(cfg *activities.Config) {
-		cfg.Engine = &activitiestest.Engine{TurnOpenFunc: func(context.Context, string, string) (bool, error) {
-			return false, errors.New("engine is away")
-		}}
+		cfg.Engine = &activitiestest.Engine{
+			TurnOpenFunc:    func(context.Context, string, string) (bool, error) { return false, errors.New("engine is away") },
+			StartExportFunc: func(context.Context) error { return nil },
+		}
 	})
 	key := b.Opened(t, "s", "msg_1", "hello")
 	leaveAlone(t, b)
 	require.ErrorContains(t, sweep(t, b), "engine is away")
 	require.Equal(t, schemas.TurnRunning, turnOf(t, b, key).Status)
+}
+
+// One turn that cannot be looked at keeps no other from it.
+func TestSweepGoesOnBehindATurnThatFails(t *testing.T) {
+	t.Parallel()
+	b := activitiestest.New(t, func(cfg *activities.Config) {
+		cfg.Engine = &activitiestest.Engine{
+			TurnOpenFunc: func(_ context.Context, _, turn string) (bool, error) {
+				if turn == "msg_1" {
+					return false, errors.New("its row makes no sense")
+				}
+				return false, nil
+			},
+			StartExportFunc: func(context.Context) error { return nil },
+		}
+	})
+	sick, lost := b.Opened(t, "a", "msg_1", "hello"), b.Opened(t, "b", "msg_2", "hello")
+	leaveAlone(t, b)
+	require.ErrorContains(t, sweep(t, b), "msg_1")
+	require.Equal(t, schemas.TurnRunning, turnOf(t, b, sick).Status)
+	require.Equal(t, schemas.TurnFailed, turnOf(t, b, lost).Status)
+	require.NoError(t, sweep(t, b), "it went behind the others")
 }
 
 func TestTurnIsOpenedPlacedAndClosedOnce(t *testing.T) {

@@ -30,6 +30,7 @@ type engine struct {
 	startTurn  func(ctx context.Context, in schemas.TurnInput) (bool, error)
 	startCrawl func(ctx context.Context, product, source string, run int64) error
 	startPurge func(ctx context.Context, product, source string) error
+	turnOpen   func(ctx context.Context, product, turn string) (bool, error)
 }
 
 var _ Engine = (*engine)(nil)
@@ -44,6 +45,10 @@ func (e *engine) StartCrawl(ctx context.Context, product, source string, run int
 
 func (e *engine) StartPurge(ctx context.Context, product, source string) error {
 	return e.startPurge(ctx, product, source)
+}
+
+func (e *engine) TurnOpen(ctx context.Context, product, turn string) (bool, error) {
+	return e.turnOpen(ctx, product, turn)
 }
 
 func (e *engine) StartReindex(context.Context) error { panic("not written") }

@@ -24,6 +24,8 @@ import (
 type Engine interface {
 	// StartTurn starts the workflow of a turn; see workflows.Client.
 	StartTurn(ctx context.Context, in schemas.TurnInput) (started bool, err error)
+	// TurnOpen reports whether the turn's workflow exists and has not ended.
+	TurnOpen(ctx context.Context, product, turn string) (bool, error)
 	// StartCrawl starts the crawl of a source unless it runs.
 	StartCrawl(ctx context.Context, product, source string, run int64) error
 	// StartPurge starts the purge of a deleted source, which ends its crawl.

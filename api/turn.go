@@ -65,7 +65,7 @@ func (s *Server) takeIn(ctx context.Context, product, key string, req schemas.Ch
 	if in.Session == "" {
 		in.Session = schemas.NewID(schemas.SessionPrefix)
 	}
-	if err := s.open.take(ctx, product); err != nil {
+	if err := s.open.take(ctx, product); err != nil && !s.begun(ctx, key, in) {
 		return "", err
 	}
 	var err error
@@ -73,6 +73,16 @@ func (s *Server) takeIn(ctx context.Context, product, key string, req schemas.Ch
 		return "", err
 	}
 	return in.Turn, s.start(ctx, in)
+}
+
+// begun reports whether an earlier request under the key has started the turn,
+// whose row is yet to come: it must not be told that nothing was taken in.
+func (s *Server) begun(ctx context.Context, key string, in schemas.TurnInput) bool {
+	if key == "" {
+		return false
+	}
+	open, err := s.Engine.TurnOpen(ctx, in.Product, in.Turn)
+	return err == nil && open
 }
 
 func sameBody(known store.TurnRecord, in schemas.TurnInput) error {

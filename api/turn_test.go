@@ -101,6 +101,23 @@ func TestChatIntoAFullSessionIsRefused(t *testing.T) {
 	require.Equal(t, schemas.NotFound, schemas.CodeOf(err))
 }
 
+// Under a key whose turn is started and not open yet, nobody is told that
+// nothing was taken in.
+func TestChatUnderAKeyThatIsBegunIsNotRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(cfg *Config) { cfg.MaxOpenTurns = 1 })
+	b.engine.startTurn = b.opens
+	_, err := b.takeIn(t.Context(), schemas.DefaultProduct, "first", schemas.ChatRequest{Message: "hello", SessionID: "a"})
+	require.NoError(t, err)
+	begun := false
+	b.engine.turnOpen = func(context.Context, string, string) (bool, error) { return begun, nil }
+	_, err = b.takeIn(t.Context(), schemas.DefaultProduct, "second", schemas.ChatRequest{Message: "hello", SessionID: "b"})
+	require.Equal(t, schemas.RateLimited, schemas.CodeOf(err))
+	begun = true
+	_, err = b.takeIn(t.Context(), schemas.DefaultProduct, "second", schemas.ChatRequest{Message: "hello", SessionID: "b"})
+	require.NoError(t, err)
+}
+
 func TestChatWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)

@@ -20,7 +20,8 @@ var ErrRebuild = errors.New("this rebuild is not under way")
 type Rebuilder interface {
 	// StartRebuild makes an empty next generation. From when it returns, every
 	// Put and Delete of every process goes into both; so does a Put or Delete
-	// that returns after it. It is an error while another id is under way.
+	// that returns after it. A rebuild of another id that is under way is given
+	// up: whoever made it is gone, or meets ErrRebuild.
 	//
 	// A chunk that was put before is not in the next generation until it is
 	// filled in. Its record may be written only a while later, so who fills from

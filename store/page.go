@@ -231,7 +231,7 @@ func (s *Store) RecordPage(ctx context.Context, product, source string, run int6
 		if duplicate {
 			result.State, result.Reason, result.Markdown, result.Chunks = schemas.PageSkipped, schemas.ReasonDuplicate, "", 0
 		}
-		if taken, err = t.savePage(ctx, product, source, result); err != nil || !taken {
+		if taken, err = t.savePage(ctx, product, source, result, s.now()); err != nil || !taken {
 			return err
 		}
 		return t.addPages(ctx, product, source, run, r.Links, limits)
@@ -257,8 +257,9 @@ func (s *Store) HasTwin(ctx context.Context, product, source, id, hash string) (
 	return twin, err
 }
 
-func (t *tx) savePage(ctx context.Context, product, source string, r PageResult) (taken bool, err error) {
-	where := ` WHERE product = ? AND source = ? AND id = ? AND state = 'leased' AND lease_token = ?`
+func (t *tx) savePage(ctx context.Context, product, source string, r PageResult, now int64) (taken bool, err error) {
+	// Who waits for the leases of a moment to end counts on no record after it.
+	where := ` WHERE product = ? AND source = ? AND id = ? AND state = 'leased' AND lease_token = ? AND lease_until > ?`
 	var n int64
 	switch {
 	case !r.RetryAt.IsZero():
@@ -267,11 +268,11 @@ func (t *tx) savePage(ctx context.Context, product, source string, r PageResult)
 			failed = 1 // else the page was only put off
 		}
 		n, err = t.exec(ctx, `UPDATE pages SET state = 'pending', tries = tries + ?, reason = ?, detail = ?, not_before = ?, lease_token = '', lease_owner = ''`+where,
-			failed, string(r.Reason), r.Detail, schemas.Millis(r.RetryAt), product, source, r.ID, r.Token)
+			failed, string(r.Reason), r.Detail, schemas.Millis(r.RetryAt), product, source, r.ID, r.Token, now)
 		return n == 1, err
 	case r.Reason == schemas.ReasonUnchanged:
 		n, err = t.exec(ctx, `UPDATE pages SET state = 'indexed', reason = ?, detail = '', fetched_at = ?, lease_token = '', lease_owner = ''`+where,
-			string(r.Reason), t.now, product, source, r.ID, r.Token)
+			string(r.Reason), t.now, product, source, r.ID, r.Token, now)
 	default:
 		version := r.Version
 		if r.State != schemas.PageIndexed {
@@ -280,7 +281,7 @@ func (t *tx) savePage(ctx context.Context, product, source string, r PageResult)
 		n, err = t.exec(ctx, `UPDATE pages SET state = ?, reason = ?, detail = ?, title = ?, etag = ?, last_modified = ?, hash = ?,
 				version = ?, chunks = ?, fetched_at = ?, lease_token = '', lease_owner = ''`+where,
 			string(r.State), string(r.Reason), r.Detail, r.Title, r.NewETag, r.NewLastModified, r.NewHash,
-			version, r.Chunks, t.now, product, source, r.ID, r.Token)
+			version, r.Chunks, t.now, product, source, r.ID, r.Token, now)
 	}
 	if err != nil || n == 0 {
 		return false, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 
@@ -75,16 +76,18 @@ func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 		}
 		return t.erase(ctx, id)
 	})
-	if err != nil {
+	if err != nil && schemas.CodeOf(err) != schemas.NotFound {
 		return err
 	}
-	return s.update(ctx, func(t *tx) error {
+	// Also for a product that was deleted before: this part may have failed then.
+	late := s.update(ctx, func(t *tx) error {
 		err := t.row(ctx, `SELECT id FROM products WHERE id = ?`+t.dialect.endRow("products"), id).Scan(&id)
 		if err != nil {
-			return err
+			return notFound(err, "product", id)
 		}
 		return t.erase(ctx, id)
 	})
+	return cmp.Or(err, late)
 }
 
 // erase deletes what a product holds, in the order in which a turn is opened

@@ -20,7 +20,8 @@ import (
 type Client struct {
 	Temporal client.Client
 	// Remote says that the engine is another process, which may go away while
-	// this one lives: then a caller hears of it within 2 s.
+	// this one lives: when it takes no connection, a caller hears of it within
+	// 2 s.
 	Remote bool
 }
 
@@ -70,7 +71,7 @@ func (c *Client) patiently(ctx context.Context, call func(context.Context) error
 		err := call(bounded)
 		late := bounded.Err() != nil
 		cancel()
-		if !late || ctx.Err() != nil {
+		if err == nil || !late || ctx.Err() != nil {
 			return err
 		}
 		asked, cancel := context.WithTimeout(ctx, answer)

@@ -38,7 +38,10 @@ func (x *Index) StartRebuild(ctx context.Context, id string) error {
 	case found.next == "":
 		err = x.startNext(ctx, name)
 	case found.next != name:
-		err = fmt.Errorf("another rebuild is under way, into %s", found.next)
+		x.cfg.Logger.WarnContext(ctx, "a rebuild that nobody ended is given up", "index", found.next)
+		if err = x.dropNext(ctx, found.next); err == nil {
+			err = x.startNext(ctx, name)
+		}
 	}
 	return wrap("start rebuild", err)
 }
@@ -155,12 +158,17 @@ func (x *Index) dropOld(ctx context.Context) error {
 func (x *Index) AbortRebuild(ctx context.Context, id string) error {
 	found, err := x.generations(ctx)
 	if err == nil && found.next == x.nextIndex(id) {
-		err = x.change(ctx, esapi.IndicesDeleteRequest{Index: []string{found.next}})
-		if is(err, "index_not_found_exception") {
-			err = nil
-		}
+		err = x.dropNext(ctx, found.next)
 	}
 	return wrap("abort rebuild", err)
+}
+
+func (x *Index) dropNext(ctx context.Context, name string) error {
+	err := x.change(ctx, esapi.IndicesDeleteRequest{Index: []string{name}})
+	if is(err, "index_not_found_exception") {
+		return nil
+	}
+	return err
 }
 
 func wrap(what string, err error) error {

@@ -49,8 +49,6 @@ func (x *Index) StartRebuild(ctx context.Context, id string) error {
 			return err
 		case r.id == id && r.state == running:
 			return nil
-		case r.state == running:
-			return fmt.Errorf("rebuild %s is under way", r.id)
 		case r.id == id && r.state == finished:
 			return search.ErrRebuild
 		}

@@ -173,7 +173,9 @@ func (r *Runa) Stop() (code int, took time.Duration) {
 	}
 	for _, part := range r.parts {
 		<-part.exited
-		code = max(code, part.command.ProcessState.ExitCode())
+		if exit := part.command.ProcessState.ExitCode(); code == 0 {
+			code = exit
+		}
 	}
 	return code, time.Since(began)
 }
