@@ -203,7 +203,7 @@ func testCommands(t *testing.T, r *runatest.Runa) {
 func testDoctorBeside(t *testing.T, r *runatest.Runa) {
 	got := runatest.Command(t, nil, "doctor", "--data-dir", r.Dir, "--listen", strings.TrimPrefix(r.URL, "http://"))
 	require.Zero(t, got.Code, "%s%s", got.Stdout, got.Stderr)
-	require.Equal(t, 6, strings.Count(got.Stdout, "ok  "), got.Stdout)
+	require.Equal(t, 8, strings.Count(got.Stdout, "ok  "), got.Stdout)
 	require.Contains(t, got.Stdout, "held by a running Runa")
 }
 
