@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -58,4 +59,18 @@ func TestManySources(t *testing.T) {
 	sources := make([]string, maxTerms+1)
 	any := anySource(sources)["bool"].(clause)["should"].([]clause)
 	require.Len(t, any, 2)
+}
+
+// An index that takes another's place between two counts must not give a word
+// a boost below 0, which Elasticsearch refuses.
+func TestBoostsArePositive(t *testing.T) {
+	t.Parallel()
+	for _, everyone := range []float64{0, 1, 5, 9, 1e6} {
+		for _, having := range []float64{1, 5, 9} {
+			list := scopeOf("north").weighted([]string{"apple"}, &counts{chunks: 9, everyone: everyone, having: map[string]float64{"apple": having}})
+			boost := list[0]["term"].(clause)["words"].(clause)["boost"].(float64)
+			require.Positive(t, boost, "%v of 9 of %v", having, everyone)
+			require.False(t, math.IsInf(boost, 0) || math.IsNaN(boost))
+		}
+	}
 }

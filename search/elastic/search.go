@@ -102,13 +102,16 @@ func (x *Index) count(ctx context.Context, s scope, words []string) (*counts, er
 // weighted are the words with what they count. Elasticsearch reckons a word's
 // rarity among the chunks of all products; the boost takes that out again.
 func (s scope) weighted(words []string, c *counts) []clause {
+	// The two were counted by two questions, between which an index may have
+	// taken another's place.
+	everyone := max(c.everyone, c.chunks)
 	var list []clause
 	for _, word := range words {
 		n := c.having[word]
 		if n == 0 {
 			continue
 		}
-		theirs := math.Log(1 + (c.everyone-n+0.5)/(n+0.5))
+		theirs := math.Log(1 + (everyone-n+0.5)/(n+0.5))
 		list = append(list, clause{"term": clause{"words": clause{
 			"value": s.term(word), "boost": c.rarity(word) / theirs,
 		}}})
