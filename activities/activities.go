@@ -20,8 +20,8 @@ import (
 // Config is what the activities work with. All but Changed, Fail and Observer
 // is required.
 type Config struct {
-	Store     *store.Store
-	Index     search.Index
+	Store *store.Store
+	Index search.Index
 	// Rebuilder is the index as one that can be filled anew.
 	Rebuilder search.Rebuilder
 	Analytics analytics.Store

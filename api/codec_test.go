@@ -35,7 +35,7 @@ func TestCodecServer(t *testing.T) {
 	plain, err := remote(operatorKey).Decode(payloads.Payloads)
 	require.NoError(t, err)
 	require.Len(t, plain, 2)
-	require.Equal(t, `{"turn":"msg_1"}`, string(plain[0].Data))
+	require.JSONEq(t, `{"turn":"msg_1"}`, string(plain[0].Data))
 	require.Equal(t, "json/plain", string(plain[0].Metadata[converter.MetadataEncoding]))
 	require.Equal(t, "7", string(plain[1].Data))
 
