@@ -87,7 +87,12 @@ func (p *Process) read(stdout io.Reader) {
 func (p *Process) AwaitReady() error {
 	select {
 	case <-p.ready:
-		return nil
+		select {
+		case <-p.exited: // it was ready once
+			return &Died{Log: p.Log()}
+		default:
+			return nil
+		}
 	case <-p.exited:
 		return &Died{Log: p.Log()}
 	case <-time.After(readyWithin):
