@@ -47,6 +47,7 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	listener net.Listener // nil while it refuses
+	served   chan struct{}
 	links    map[*link]struct{}
 	fault    Fault
 	changed  chan struct{}
@@ -86,8 +87,8 @@ func (p *Proxy) listen() {
 	p.t.Helper()
 	listener, err := net.Listen("tcp", p.Address)
 	require.NoError(p.t, err)
-	p.listener = listener
-	go p.serve(listener)
+	p.listener, p.served = listener, make(chan struct{})
+	go p.serve(listener, p.served)
 }
 
 // Set changes what the proxy does, to connections that are open too. A proxy
@@ -114,7 +115,8 @@ func (p *Proxy) Pass() {
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	if p.listener != nil {
-		_ = p.listener.Close() // it ends serve
+		_ = p.listener.Close() // it ends serve, with which the port is closed
+		<-p.served
 		p.listener = nil
 	}
 	p.mu.Unlock()
@@ -161,7 +163,8 @@ func (p *Proxy) open() (links []*link) {
 	return links
 }
 
-func (p *Proxy) serve(listener net.Listener) {
+func (p *Proxy) serve(listener net.Listener, served chan<- struct{}) {
+	defer close(served)
 	for {
 		client, err := listener.Accept()
 		if err != nil {
