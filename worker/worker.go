@@ -76,10 +76,11 @@ func Start(c client.Client, acts *activities.Activities, cfg Config) (*Worker, e
 	cfg = cfg.withDefaults()
 	w := &Worker{}
 	for _, queue := range cfg.Queues {
-		part := worker.New(c, workflows.TurnQueue, cfg.options(cfg.TurnSlots))
+		name, slots := workflows.TurnQueue, cfg.TurnSlots
 		if queue == Crawls {
-			part = worker.New(c, workflows.CrawlQueue, cfg.options(cfg.CrawlSlots))
+			name, slots = workflows.CrawlQueue, cfg.CrawlSlots
 		}
+		part := worker.New(c, name, cfg.options(slots))
 		Register(part, acts)
 		if err := part.Start(); err != nil {
 			w.Stop()

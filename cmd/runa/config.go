@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 )
@@ -29,6 +30,17 @@ func addSettings(flags *pflag.FlagSet, of role) {
 		if s.fallback == "false" {
 			flags.Lookup(s.name).NoOptDefVal = "true"
 		}
+	}
+}
+
+// withConfig runs a command that takes no arguments with its settings.
+func withConfig(do func(*cobra.Command, Config) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(cmd.Flags(), os.Environ())
+		if err != nil {
+			return err
+		}
+		return do(cmd, cfg)
 	}
 }
 

@@ -25,13 +25,9 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that serve needs, and say the fix for what is wrong",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			return doctor(cmd.Context(), cmd, cfg)
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), roleServe)
 	return cmd

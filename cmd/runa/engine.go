@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -24,13 +23,9 @@ func temporalCommand() *cobra.Command {
 makes and upgrades. Several processes form a cluster; --service says
 which of its services a process runs. There is no authentication: keep others
 out of its network.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			return runEngine(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), roleTemporal)
 	return cmd

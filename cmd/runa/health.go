@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,17 +17,13 @@ const healthTimeout = 5 * time.Second
 func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "health", Short: "Ask a running process whether it is ready; for probes without curl", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			address := cfg.Listen
 			if cfg.HealthListen != "" {
 				address = cfg.HealthListen
 			}
 			return health(cmd.Context(), address, cmd.OutOrStdout())
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), roleAPI|roleWorker)
 	return cmd

@@ -68,13 +68,9 @@ func roleCommand(as role, use, short, long string) *cobra.Command {
 Each setting can stand in a YAML file (--config, by default runa.yaml if it is
 there), in the environment, or be given as a flag; the later wins. SIGTERM
 drains: what was accepted is finished or goes on elsewhere or at the next start.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			return runRole(cmd.Context(), cfg, as, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), as)
 	return cmd

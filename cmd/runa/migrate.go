@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -25,24 +24,16 @@ func migrateCommand() *cobra.Command {
 		Long: `Bring the schemas of the records, the index and the analytics up to date, make
 the engine's namespace, and the default product with its keys if there is none.
 Run it before the processes of a new version start; run again, it changes nothing.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			return migrate(cmd.Context(), cmd, cfg)
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), roleMigrate)
 	status := &cobra.Command{
 		Use: "status", Short: "List the migrations of the records and when each was applied", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			return migrationStatus(cmd.Context(), cmd.OutOrStdout(), cfg)
-		},
+		}),
 	}
 	addSettings(status.Flags(), roleRecords)
 	cmd.AddCommand(status)

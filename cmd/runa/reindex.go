@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -22,17 +21,13 @@ func reindexCommand() *cobra.Command {
 end. The index of before answers until then. The command needs the operator's
 key (RUNA_OPERATOR_KEY) and the address of the API (--url, or RUNA_LISTEN);
 ending it does not end the work.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), os.Environ())
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg Config) error {
 			base, _ := cmd.Flags().GetString("url") // the flag is this command's own
 			if base == "" {
 				base = "http://" + cfg.Listen
 			}
 			return reindex(cmd.Context(), strings.TrimSuffix(base, "/"), cfg.OperatorKey, cmd.OutOrStdout())
-		},
+		}),
 	}
 	addSettings(cmd.Flags(), roleAPI)
 	cmd.Flags().String("url", "", "address of the API, such as https://runa.example.com; http:// and RUNA_LISTEN when empty")
